@@ -1,0 +1,1 @@
+"""genus: name every picture."""

@@ -1,0 +1,49 @@
+"""Every error that genus raises on purpose, and the exit code that the command line gives it.
+
+    GenusError
+    ├── UsageError      2   an option, a key of a config file, a name
+    ├── DataError       3   the pictures or their folder
+    │   └── PictureError    one picture (collected and listed; ends a run only when too many fail)
+    ├── MachineError    4   disk, rights, memory, network, GPU
+    ├── ModelError      5   a weights file, a run folder, a checkpoint
+    └── DivergedError   7   the loss is no longer a finite number
+
+A message says what, which file or key, why, and what to do next.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class GenusError(Exception):
+    exit_code = 1
+
+
+class UsageError(GenusError):
+    exit_code = 2
+
+
+class DataError(GenusError):
+    exit_code = 3
+
+
+class PictureError(DataError):
+    """One picture that cannot be used. The message gives the reason alone; whoever lists it adds the path."""
+
+
+class MachineError(GenusError):
+    exit_code = 4
+
+
+class ModelError(GenusError):
+    exit_code = 5
+
+
+class DivergedError(GenusError):
+    exit_code = 7
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``' Did you mean 'swin_tiny'?'``, or an empty string when nothing known is close to ``word``."""
+    matches = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{matches[0]}'?" if matches else ""

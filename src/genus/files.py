@@ -1,0 +1,79 @@
+"""The one atomic writer: a file that genus writes is there complete, or not at all.
+
+Order: write a temporary file beside the target, fsync it, rename it over the target, fsync the folder.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from genus.errors import MachineError
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; what the caller wrote there becomes ``path`` on success.
+
+    Raises MachineError when the folder cannot be written or the disk is full; nothing is left behind then.
+    """
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.touch(exist_ok=False)
+        yield temporary
+        _fsync(temporary)
+        temporary.replace(path)
+        _fsync_folder(path.parent)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 with ``\\n`` line ends, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically. A NaN or infinity is an error (ValueError): it is no JSON."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def make_folder(path: Path) -> None:
+    """Create ``path`` and its parents; MachineError when that is not allowed or the disk is full."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def probe_writable(folder: Path) -> None:
+    """Raise MachineError now, not after hours of training, when ``folder`` cannot be written."""
+    make_folder(folder)
+    with atomic(folder / ".probe"):
+        pass
+    (folder / ".probe").unlink(missing_ok=True)
+
+
+def _cannot_write(path: Path, error: OSError) -> MachineError:
+    reason = error.strerror or str(error)
+    return MachineError(f"Cannot write {path}: {reason}. Free space or choose another place with --out.")
+
+
+def _fsync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _fsync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder; its rename is durable without
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,65 @@
+"""The contract that every model keeps, and what can be done with a model that keeps it.
+
+A model is a chain ``stages -> pool -> head``:
+
+    images    B x 3 x H x W   float, normalised as the model's Preprocess says
+    features  B x C x h x w   always NCHW, whatever the family
+    pooled    B x D           D = num_features
+    logits    B x classes     head(pool(features(images)))
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, cast, runtime_checkable
+
+from torch import Tensor, nn
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """What training, explanation and export may rely on. Models compose ``nn.Module``s; none inherits another."""
+
+    num_features: int
+    head: nn.Module
+
+    @property
+    def stages(self) -> Sequence[nn.Module]:
+        """Modules from the input to the features, in order of the data: the places where one may freeze."""
+
+    def features(self, images: Tensor) -> Tensor:
+        """B x 3 x H x W -> B x C x h x w."""
+
+    def pool(self, features: Tensor) -> Tensor:
+        """B x C x h x w -> B x num_features."""
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """Every parameter exactly once, grouped by depth from input to output; the last group is the head."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """B x 3 x H x W -> B x classes."""
+
+
+def module(model: Backbone) -> nn.Module:
+    """The same object, seen as the ``nn.Module`` that it is."""
+    return cast(nn.Module, model)
+
+
+def replace_head(model: Backbone, num_classes: int) -> None:
+    """Give ``model`` a fresh linear head for ``num_classes`` classes, on the device of the old one."""
+    old = next(module(model).parameters())
+    head = nn.Linear(model.num_features, num_classes, device=old.device, dtype=old.dtype)
+    nn.init.trunc_normal_(head.weight, std=0.02)
+    nn.init.zeros_(head.bias)
+    model.head = head
+
+
+def parameter_groups(*modules: nn.Module | nn.Parameter) -> list[nn.Parameter]:
+    """The parameters of several modules (or single parameters) as one layer group."""
+    group: list[nn.Parameter] = []
+    for part in modules:
+        group.extend([part] if isinstance(part, nn.Parameter) else part.parameters())
+    return group
+
+
+def count_parameters(model: Backbone) -> int:
+    """Number of scalars in all parameters."""
+    return sum(parameter.numel() for parameter in module(model).parameters())

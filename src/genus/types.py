@@ -1,0 +1,103 @@
+"""Frozen values that cross the boundaries between modules. Nothing here imports torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+RGB = tuple[float, float, float]
+
+IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
+IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
+HALF: RGB = (0.5, 0.5, 0.5)
+
+
+class Part(StrEnum):
+    """The three sides of a split. No decision ever looks at ``test``."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """How a decoded picture becomes the square input of a model; it travels with the weights.
+
+    The short side is scaled to ``round(size / crop)`` pixels, the central square of ``size`` pixels is kept,
+    and every channel (RGB, 0..1) becomes ``(value - mean) / std``.
+
+    ``decode`` names the rule by which pixels leave the file, so that a later, better rule cannot silently
+    change the answers of an existing model. ``"draft"``: a JPEG is decoded at the smallest of 1/1, 1/2, 1/4,
+    1/8 of its size that is not below the resized picture; all other formats are decoded in full.
+    """
+
+    size: int
+    mean: RGB = IMAGENET_MEAN
+    std: RGB = IMAGENET_STD
+    resample: Literal["bicubic", "bilinear"] = "bicubic"
+    crop: float = 1.0
+    decode: Literal["draft"] = "draft"
+
+    @property
+    def short_side(self) -> int:
+        """Pixels of the short side after resizing and before the central crop."""
+        return round(self.size / self.crop)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model says about one picture.
+
+    ``top`` holds (label, probability) pairs, most probable first; ``known`` says whether the picture looks
+    like the training pictures at all, and is None where the model has no rule for that.
+    """
+
+    label: str
+    probability: float
+    top: tuple[tuple[str, float], ...]
+    known: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """``done`` of ``total`` pieces of ``task`` are finished."""
+
+    task: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the user may like to know: a choice that was made for them, or what happens now."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """Something that changes how the result must be read."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EpochResult:
+    """One line of ``metrics.jsonl``. Losses are means over pictures (nats); accuracies lie in 0..1."""
+
+    epoch: int
+    epochs: int
+    lr: float
+    train_loss: float
+    val_loss: float | None
+    val_accuracy: float | None
+    seconds: float
+
+
+Event = Progress | Note | Caution | EpochResult
+OnEvent = Callable[[Event], None]
+
+
+def ignore_events(event: Event) -> None:
+    """The ``on_event`` of a caller who does not listen."""
