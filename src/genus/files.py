@@ -19,7 +19,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Raises MachineError when the folder cannot be written or the disk is full; nothing is left behind then.
     """
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".genus-{secrets.token_hex(8)}.tmp")
     try:
         temporary.touch(exist_ok=False)
         yield temporary
