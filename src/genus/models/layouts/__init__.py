@@ -1,0 +1,9 @@
+"""Every checkpoint layout that genus reads, by model family (the class name of the model)."""
+
+from genus.models.layouts import swin, vit
+from genus.models.layouts.layout import Layout
+
+LAYOUTS: dict[str, tuple[Layout, ...]] = {
+    "Swin": swin.LAYOUTS,
+    "ViT": vit.LAYOUTS,
+}

@@ -1,0 +1,76 @@
+"""Self-attention, from two vectors to many heads, on one page.
+
+A token asks a question (its query q), every token offers a key k and carries a value v. How well q and k match,
+q · k / √d, decides how much of v flows to the asker:
+
+    attention(q, k, v) = softmax(q kᵀ / √d + bias) v          Vaswani et al. 2017, "Attention Is All You Need", §3.2
+
+With q = (1, 2), k₁ = (1, 1), k₂ = (0, 1) the scores are 3/√2 = 2.12 and 2/√2 = 1.41.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def attention_scores(query: Tensor, key: Tensor) -> Tensor:
+    """q kᵀ / √d. query: (..., N, d), key: (..., M, d) -> (..., N, M)."""
+    return query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+
+
+def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None = None) -> Tensor:
+    """softmax(q kᵀ / √d + bias): how much each of N tokens takes from each of M; rows sum to 1.
+
+    query: (..., N, d), key: (..., M, d), bias: broadcastable to (..., N, M) -> (..., N, M).
+    """
+    scores = attention_scores(query, key)
+    return torch.softmax(scores if bias is None else scores + bias, dim=-1)
+
+
+def scaled_dot_product_attention(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    """softmax(q kᵀ / √d + bias) v, written out. value: (..., M, e) -> (..., N, e).
+
+    The reference for ``torch.nn.functional.scaled_dot_product_attention``, which the models call: it never
+    stores the N x M weights.
+    """
+    return attention_weights(query, key, bias) @ value
+
+
+class MultiHeadSelfAttention(nn.Module):
+    """Several attentions side by side, each over its own slice of the channels (Vaswani et al. 2017, §3.2.2).
+
+    One linear layer makes q, k and v of all heads; another mixes what the heads bring back.
+    """
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"{dim} channels cannot be divided among {num_heads} heads")
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
+        """tokens: (B, [windows,] N, dim); bias: broadcastable to ([windows,] heads, N, N) -> as tokens.
+
+        Windows and heads are the same to the fused kernel, which takes four dimensions: (B, windows·heads, N, d).
+        """
+        query, key, value = self.split_heads(tokens)
+        if bias is not None:
+            bias = bias.to(query.dtype).expand(*query.shape[1:-2], -1, -1).flatten(0, -3).unsqueeze(0)
+        mixed = F.scaled_dot_product_attention(
+            query.flatten(1, -3), key.flatten(1, -3), value.flatten(1, -3), attn_mask=bias
+        )
+        return self.proj(mixed.view(query.shape).transpose(-3, -2).flatten(-2))  # type: ignore[no-any-return]
+
+    def weights(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The attention weights of every head, for looking at: (B, [windows,] heads, N, N); rows sum to 1."""
+        query, key, _ = self.split_heads(tokens)
+        return attention_weights(query, key, bias)
+
+    def split_heads(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(..., N, dim) -> q, k, v of (..., heads, N, dim / heads) each."""
+        query, key, value = self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1)).unbind(-3)
+        return query.transpose(-3, -2), key.transpose(-3, -2), value.transpose(-3, -2)

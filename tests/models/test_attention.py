@@ -1,0 +1,61 @@
+import pytest
+import torch
+from genus.models.attention import (
+    MultiHeadSelfAttention,
+    attention_scores,
+    attention_weights,
+    scaled_dot_product_attention,
+)
+from torch import nn
+
+from tests.models.closeness import assert_equal
+
+
+def test_worked_example_of_the_tutorial() -> None:
+    query, keys = torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 1.0], [0.0, 1.0]])
+    assert attention_scores(query, keys)[0].tolist() == pytest.approx([3 / 2**0.5, 2 / 2**0.5])
+    assert [round(score, 2) for score in attention_scores(query, keys)[0].tolist()] == [2.12, 1.41]
+    weights = attention_weights(query, keys)
+    assert weights.sum().item() == pytest.approx(1)
+    assert weights[0, 0].item() == pytest.approx(0.6698, abs=1e-4)
+
+
+def test_written_out_attention_equals_torch() -> None:
+    query, key, value = torch.randn(3, 2, 4, 7, 8).unbind(0)
+    bias = torch.randn(4, 7, 7)
+    expected = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    assert_equal(scaled_dot_product_attention(query, key, value, bias), expected)
+
+
+def test_multi_head_attention_equals_torch() -> None:
+    ours = MultiHeadSelfAttention(24, 4)
+    theirs = nn.MultiheadAttention(24, 4, batch_first=True)
+    theirs.load_state_dict(
+        {
+            "in_proj_weight": ours.qkv.weight,
+            "in_proj_bias": ours.qkv.bias,
+            "out_proj.weight": ours.proj.weight,
+            "out_proj.bias": ours.proj.bias,
+        }
+    )
+    tokens = torch.randn(2, 5, 24)
+    expected, weights = theirs(tokens, tokens, tokens, average_attn_weights=False)
+    assert_equal(ours(tokens), expected)
+    assert_equal(ours.weights(tokens), weights)
+
+
+def test_windows_are_attended_to_one_by_one() -> None:
+    """A bias of its own for each window, and no look from one window into another."""
+    attention = MultiHeadSelfAttention(8, 2)
+    windows, bias = torch.randn(3, 4, 6, 8), torch.randn(4, 2, 6, 6)
+    together = attention(windows, bias)
+    for index in range(4):
+        assert_equal(together[:, index], attention(windows[:, index], bias[index]), what=f"window {index}")
+
+
+def test_weights_and_output_tell_the_same_story() -> None:
+    attention = MultiHeadSelfAttention(8, 2)
+    windows, bias = torch.randn(3, 4, 6, 8), torch.randn(1, 2, 6, 6)
+    _, _, value = attention.split_heads(windows)
+    by_hand = attention.proj((attention.weights(windows, bias) @ value).transpose(-3, -2).flatten(-2))
+    assert_equal(attention(windows, bias), by_hand)
