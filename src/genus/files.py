@@ -13,6 +13,7 @@ from typing import Any
 
 from genus.errors import MachineError
 
+
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; what the caller wrote there becomes ``path`` on success.

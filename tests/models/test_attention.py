@@ -1,13 +1,13 @@
 import pytest
 import torch
+from torch import nn
+
 from genus.models.attention import (
     MultiHeadSelfAttention,
     attention_scores,
     attention_weights,
     scaled_dot_product_attention,
 )
-from torch import nn
-
 from tests.models.closeness import assert_equal
 
 

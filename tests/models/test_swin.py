@@ -2,6 +2,10 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import SwinConfig, SwinForImageClassification
+
 from genus.models.layouts.swin import LAYOUTS
 from genus.models.swin import (
     Swin,
@@ -13,10 +17,6 @@ from genus.models.swin import (
     resize_relative_bias,
     shifted_window_mask,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from transformers import SwinConfig, SwinForImageClassification
-
 from tests.models.closeness import assert_equal, outputs_of, randomise
 
 TRANSFORMERS = next(layout for layout in LAYOUTS if layout.name == "transformers")
@@ -76,9 +76,7 @@ def test_shifted_windows_join_only_true_neighbours(window: int, rows: int, colum
     windows = partition_windows(rolled[None], window)[0]
     unwrapped = (windows - shift) % torch.tensor([height, width]) // window  # window each token belongs to
     wrapped = windows < shift  # came round the edge
-    same = (unwrapped[:, :, None] == unwrapped[:, None]).all(-1) & (
-        wrapped[:, :, None] == wrapped[:, None]
-    ).all(-1)
+    same = (unwrapped[:, :, None] == unwrapped[:, None]).all(-1) & (wrapped[:, :, None] == wrapped[:, None]).all(-1)
     mask = shifted_window_mask(height, width, window, shift)
     assert torch.equal(mask == 0, same)
 

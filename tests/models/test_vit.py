@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from genus.models.layouts.vit import LAYOUTS
-from genus.models.vit import ViT, resize_position_table
 from transformers import Dinov2Config, Dinov2ForImageClassification, ViTConfig, ViTForImageClassification
 
+from genus.models.layouts.vit import LAYOUTS
+from genus.models.vit import ViT, resize_position_table
 from tests.models.closeness import assert_equal, outputs_of, randomise
 
 TRANSFORMERS = next(layout for layout in LAYOUTS if layout.name == "transformers")
@@ -13,9 +13,7 @@ SMALL = {"num_hidden_layers": 3, "num_attention_heads": 2, "hidden_size": 32, "n
 
 
 def pair(image_size: int) -> tuple[ViT, ViTForImageClassification]:
-    config = ViTConfig(
-        **SMALL, image_size=image_size, patch_size=8, intermediate_size=128, layer_norm_eps=1e-6
-    )
+    config = ViTConfig(**SMALL, image_size=image_size, patch_size=8, intermediate_size=128, layer_norm_eps=1e-6)
     theirs = ViTForImageClassification(config).eval()
     randomise(theirs)
     ours = ViT(image_size=image_size, patch_size=8, dim=32, depth=3, num_heads=2, num_classes=5).eval()

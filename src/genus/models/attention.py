@@ -27,9 +27,7 @@ def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None = None) ->
     return torch.softmax(scores if bias is None else scores + bias, dim=-1)
 
 
-def scaled_dot_product_attention(
-    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None
-) -> Tensor:
+def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
     """softmax(q kᵀ / √d + bias) v, written out. value: (..., M, e) -> (..., N, e).
 
     The reference for ``torch.nn.functional.scaled_dot_product_attention``, which the models call: it never
@@ -63,7 +61,7 @@ class MultiHeadSelfAttention(nn.Module):
         mixed = F.scaled_dot_product_attention(
             query.flatten(1, -3), key.flatten(1, -3), value.flatten(1, -3), attn_mask=bias
         )
-        return self.proj(mixed.view(query.shape).transpose(-3, -2).flatten(-2))  # type: ignore[no-any-return]
+        return self.proj(mixed.view(query.shape).transpose(-3, -2).flatten(-2))
 
     def weights(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
         """The attention weights of every head, for looking at: (B, [windows,] heads, N, N); rows sum to 1."""

@@ -135,7 +135,7 @@ class PatchEmbedding(nn.Module):
         bottom, right = -images.shape[-2] % PATCH, -images.shape[-1] % PATCH
         if bottom or right:
             images = F.pad(images, (0, right, 0, bottom))
-        return self.norm(self.proj(images).permute(0, 2, 3, 1))  # type: ignore[no-any-return]
+        return self.norm(self.proj(images).permute(0, 2, 3, 1))
 
 
 class PatchMerging(nn.Module):
@@ -149,15 +149,13 @@ class PatchMerging(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """B x H x W x C -> B x H/2 x W/2 x 2C."""
         tokens = pad_to_multiple(tokens, 2).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # B, h, 2, w, 2, C
-        return self.reduction(self.norm(tokens.permute(0, 1, 3, 4, 2, 5).flatten(3)))  # type: ignore[no-any-return]
+        return self.reduction(self.norm(tokens.permute(0, 1, 3, 4, 2, 5).flatten(3)))
 
 
 class Stage(nn.Module):
     """Patch merging (not in the first stage), then blocks with W-MSA and SW-MSA in turn (Swin, figure 3)."""
 
-    def __init__(
-        self, dim: int, num_heads: int, window: int, drop_paths: Sequence[float], *, merging: bool
-    ) -> None:
+    def __init__(self, dim: int, num_heads: int, window: int, drop_paths: Sequence[float], *, merging: bool) -> None:
         super().__init__()
         self.merging = PatchMerging(dim // 2) if merging else nn.Identity()
         self.blocks = nn.Sequential()
@@ -168,7 +166,7 @@ class Stage(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """B x H x W x C/2 -> B x H/2 x W/2 x C; in the first stage B x H x W x C stays as it is."""
-        return self.blocks(self.merging(tokens))  # type: ignore[no-any-return]
+        return self.blocks(self.merging(tokens))
 
 
 class Swin(nn.Module):
@@ -218,11 +216,11 @@ class Swin(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """B x 3 x H x W -> B x classes."""
-        return self.head(self.pool(self.features(images)))  # type: ignore[no-any-return]
+        return self.head(self.pool(self.features(images)))
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embedding, each merging and block, the last norm, the head."""
-        inner = [part for stage in self.layers for part in (stage.merging, *stage.blocks)]  # type: ignore[attr-defined]
+        inner = [part for stage in self.layers if isinstance(stage, Stage) for part in (stage.merging, *stage.blocks)]
         groups = [parameter_groups(part) for part in [self.embed, *inner, self.norm, self.head]]
         return [group for group in groups if group]
 

@@ -15,7 +15,7 @@ class Mlp(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(..., dim) -> (..., dim)."""
-        return self.fc2(self.act(self.fc1(tokens)))  # type: ignore[no-any-return]
+        return self.fc2(self.act(self.fc1(tokens)))
 
 
 class StochasticDepth(nn.Module):
@@ -30,9 +30,7 @@ class StochasticDepth(nn.Module):
         if not self.training or self.rate == 0:
             return branch
         keep = 1 - self.rate
-        kept = torch.empty(
-            branch.shape[0], *[1] * (branch.ndim - 1), dtype=branch.dtype, device=branch.device
-        )
+        kept = torch.empty(branch.shape[0], *[1] * (branch.ndim - 1), dtype=branch.dtype, device=branch.device)
         return branch * kept.bernoulli_(keep).div_(keep)
 
 
@@ -76,7 +74,7 @@ class Block(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, ..., dim) -> (B, ..., dim)."""
         tokens = tokens + self.drop_path(self.ls1(self.attn(self.norm1(tokens))))
-        return tokens + self.drop_path(self.ls2(self.mlp(self.norm2(tokens))))  # type: ignore[no-any-return]
+        return tokens + self.drop_path(self.ls2(self.mlp(self.norm2(tokens))))
 
 
 def initialise(model: nn.Module) -> None:

@@ -52,9 +52,7 @@ def load_weights(model: Backbone, path: Path) -> LoadReport:
     if new_head:
         own = {key: tensor for key, tensor in own.items() if not key.startswith(_HEAD)}
         converted = {key: tensor for key, tensor in converted.items() if not key.startswith(_HEAD)}
-    fitted = {
-        key: _resize(key, tensor, own[key]) if key in own else tensor for key, tensor in converted.items()
-    }
+    fitted = {key: _resize(key, tensor, own[key]) if key in own else tensor for key, tensor in converted.items()}
     _require_equal_keys(fitted, own, path, layout)
     module(model).load_state_dict(fitted, strict=False)
     return LoadReport(
