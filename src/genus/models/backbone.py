@@ -11,6 +11,7 @@ A model is a chain ``stages -> pool -> head``:
 from collections.abc import Sequence
 from typing import Protocol, cast, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 
@@ -19,7 +20,7 @@ class Backbone(Protocol):
     """What training, explanation and export may rely on. Models compose ``nn.Module``s; none inherits another."""
 
     num_features: int
-    head: nn.Module
+    head: nn.Linear
 
     @property
     def stages(self) -> Sequence[nn.Module]:
@@ -41,6 +42,11 @@ class Backbone(Protocol):
 def module(model: Backbone) -> nn.Module:
     """The same object, seen as the ``nn.Module`` that it is."""
     return cast(nn.Module, model)
+
+
+def place(model: Backbone, device: torch.device) -> nn.Module:
+    """Move ``model`` to ``device``, convolution weights channels-last: the order in which pictures arrive."""
+    return module(model).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def replace_head(model: Backbone, num_classes: int) -> None:

@@ -1,0 +1,148 @@
+"""The artefact: a folder that says everything a consumer needs to name pictures with a trained model.
+
+    model.safetensors   the tensors
+    genus.json          format version, architecture and its arguments, class names in order, Preprocess,
+                        sha256 of the tensors file, and the record of the training (metrics, split, versions)
+
+One writer, many readers. Nothing in it can run code.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from genus.errors import ModelError
+from genus.files import atomic, write_json
+from genus.models import registry
+from genus.models.backbone import Backbone, module
+from genus.types import Preprocess
+
+FORMAT = 1
+TENSORS = "model.safetensors"
+DESCRIPTION = "genus.json"
+MAX_CLASSES = 100_000
+MAX_DESCRIPTION_BYTES = 16_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A name of the registry and the arguments that its constructor was given (besides the class count)."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self, num_classes: int) -> Backbone:
+        """The model with random weights."""
+        return registry.build(self.name, num_classes, **self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A trained model and how to use it. ``record`` is what training wants remembered; no consumer needs it."""
+
+    model: Backbone
+    architecture: Architecture
+    classes: tuple[str, ...]
+    preprocess: Preprocess
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_bundle(bundle: Bundle, folder: Path) -> None:
+    """Write ``bundle`` into the existing ``folder``, the description last. Raises MachineError."""
+    state = {key: tensor.detach().cpu().contiguous() for key, tensor in module(bundle.model).state_dict().items()}
+    tensors = save(state, metadata={"format": "pt"})
+    with atomic(folder / TENSORS) as temporary:
+        temporary.write_bytes(tensors)
+    write_json(
+        folder / DESCRIPTION,
+        {
+            "format": FORMAT,
+            "genus": version("genus"),
+            "architecture": {"name": bundle.architecture.name, "arguments": dict(bundle.architecture.arguments)},
+            "classes": list(bundle.classes),
+            "preprocess": asdict(bundle.preprocess),
+            "tensors_sha256": hashlib.sha256(tensors).hexdigest(),
+            **bundle.record,
+        },
+    )
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read what ``save_bundle`` wrote; the model is in eval mode on the CPU.
+
+    Raises ModelError when the folder is no run, is unfinished, was written by a newer genus, is damaged, or when
+    its parts contradict each other.
+    """
+    description = _read_description(folder)
+    try:
+        architecture = Architecture(**description.pop("architecture"))
+        classes = tuple(description.pop("classes"))
+        preprocess = _preprocess(description.pop("preprocess"))
+        digest = str(description.pop("tensors_sha256"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder / DESCRIPTION} is damaged: {error!r}. Train again or restore a copy.") from error
+    if not 0 < len(classes) <= MAX_CLASSES or len(set(classes)) != len(classes):
+        raise ModelError(f"{folder / DESCRIPTION} is damaged: it lists {len(classes)} classes, or one of them twice.")
+    model = architecture.build(len(classes))
+    _load_tensors(model, folder / TENSORS, digest)
+    module(model).eval()
+    return Bundle(model, architecture, classes, preprocess, description)
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise ModelError(f"{folder} is no finished run: it has no {DESCRIPTION}. Name the folder that `train` wrote.")
+    if path.stat().st_size > MAX_DESCRIPTION_BYTES:
+        raise ModelError(f"{path} is larger than {MAX_DESCRIPTION_BYTES // 10**6} MB: no description of a model.")
+    try:
+        description = json.loads(path.read_bytes())
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{path} cannot be read: {error}. Train again or restore a copy.") from error
+    number = description.get("format") if isinstance(description, dict) else None
+    if not isinstance(number, int):
+        raise ModelError(f"{path} is no description of a genus model: it has no format number.")
+    if number > FORMAT:
+        raise ModelError(
+            f"{path} has format {number}, written by genus {description.get('genus')}; this is genus "
+            f"{version('genus')}, which reads up to format {FORMAT}. Upgrade: pip install -U genus."
+        )
+    return description
+
+
+def _preprocess(stored: Mapping[str, Any]) -> Preprocess:
+    pairs = {**stored, "mean": tuple(stored["mean"]), "std": tuple(stored["std"])}
+    return Preprocess(**pairs)
+
+
+def _load_tensors(model: Backbone, path: Path, digest: str) -> None:
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != digest:
+            raise ModelError(f"{path} is damaged: its checksum is not the one in {DESCRIPTION}. Restore a copy.")
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    own = module(model).state_dict()
+    wrong = sorted(key for key in own.keys() | state.keys() if _shape(own, key) != _shape(state, key))
+    if wrong:
+        raise ModelError(
+            f"{path} does not fit {DESCRIPTION}: {wrong[0]} is {_shape(state, wrong[0])}, "
+            f"the described model needs {_shape(own, wrong[0])} ({len(wrong)} such tensors)."
+        )
+    if not all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point()):
+        raise ModelError(f"{path} holds values that are no finite numbers. Train again.")
+    module(model).load_state_dict(state)
+
+
+def _shape(state: Mapping[str, torch.Tensor], key: str) -> tuple[int, ...] | None:
+    return tuple(state[key].shape) if key in state else None

@@ -1,0 +1,132 @@
+"""Every option of a training run, from flags, a TOML file, a preset and the defaults, in this order of weight.
+
+All option errors are found here, before any picture is read. Nothing below the workflows sees the whole: they hand
+each part of the program the few values that it needs.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from genus.errors import UsageError, nearest
+
+Head = Literal["adamw", "linear"]
+AugmentName = Literal["none", "light", "strong"]
+PrecisionName = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """The options of ``genus train``; the names are those of the flags, with underscores."""
+
+    data: Path = Path("data")
+    out: Path | None = None
+    model: str = "auto"
+    weights: str | None = None
+    epochs: int = 100
+    batch_size: int = 32
+    lr: float = 1e-4
+    lrf: float = 0.1
+    freeze_layers: bool = True
+    head: Head = "adamw"
+    image_size: int | None = None
+    augment: AugmentName = "light"
+    class_weights: bool = False
+    minutes: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: PrecisionName = "auto"
+    workers: int | None = None
+    split: Path | None = None
+    resume: bool = False
+    from_run: Path | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
+        _require(self.batch_size >= 1, "batch-size", self.batch_size, "at least 1")
+        _require(0 < self.lr < 10, "lr", self.lr, "above 0 and below 10")
+        _require(0 <= self.lrf <= 1, "lrf", self.lrf, "between 0 and 1: the last rate is lr * lrf")
+        _require(self.image_size is None or 32 <= self.image_size <= 2048, "image-size", self.image_size, "32 to 2048")
+        _require(self.minutes is None or self.minutes > 0, "minutes", self.minutes, "above 0")
+        _require(self.workers is None or 1 <= self.workers <= 256, "workers", self.workers, "1 to 256")
+        _require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
+        if self.from_run is not None and self.weights is not None:
+            raise UsageError("--from and --weights both say where to start from. Use one of them.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, for the record of the run."""
+        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "quick": {"freeze_layers": True, "head": "linear"},
+    "best": {"freeze_layers": False, "epochs": 8, "lr": 5e-4, "lrf": 0.01, "augment": "light"},
+}
+
+
+def compose(flags: Mapping[str, Any], preset: str | None = None, file: Path | None = None) -> TrainConfig:
+    """Flags over the TOML ``file`` over the ``preset`` over the defaults. ``flags`` holds only what the user gave.
+
+    Raises UsageError for an unknown preset or key (naming the nearest), a wrong type, or a value out of range.
+    """
+    values: dict[str, Any] = {}
+    from_file = _read(file) if file else {}
+    preset = preset or from_file.pop("preset", None)
+    from_file.pop("preset", None)
+    if preset is not None:
+        if preset not in PRESETS:
+            raise UsageError(f"There is no preset '{preset}'.{nearest(preset, PRESETS)} Known: {', '.join(PRESETS)}.")
+        values |= PRESETS[preset]
+    values |= from_file
+    values |= flags
+    hints = get_type_hints(TrainConfig)
+    return TrainConfig(**{key: _convert(key, value, hints[key]) for key, value in values.items()})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"Cannot read the config file {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
+    known = {field.name for field in fields(TrainConfig)} | {"preset"}
+    values = {}
+    for key, value in content.items():
+        name = {"from": "from_run"}.get(key, key.replace("-", "_"))
+        if name not in known:
+            raise UsageError(f"{path} has an unknown key '{key}'.{nearest(name, known)}")
+        values[name] = value
+    return values
+
+
+def _convert(key: str, value: Any, hint: Any) -> Any:
+    """``value`` as the field's type, or UsageError. A whole number may stand for a float, text for a path."""
+    options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if value is None and type(None) in options:
+        return None
+    for option in options:
+        if get_origin(option) is Literal:
+            if value in get_args(option):
+                return value
+            raise UsageError(f"--{_flag(key)} cannot be '{value}'. Choose one of {', '.join(get_args(option))}.")
+        if option is Path and isinstance(value, (str, Path)):
+            return Path(value)
+        if option is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+        if type(value) is option:
+            return value
+    wanted = " or ".join(option.__name__ for option in options if option is not type(None))
+    raise UsageError(f"--{_flag(key)} has to be {wanted}, not {value!r}.")
+
+
+def _require(condition: bool, key: str, value: object, allowed: str) -> None:
+    if not condition:
+        raise UsageError(f"--{key} cannot be {value}: it has to be {allowed}.")
+
+
+def _flag(key: str) -> str:
+    return "from" if key == "from_run" else key.replace("_", "-")

@@ -1,0 +1,178 @@
+"""Every timm model behind our contract: ``timm:NAME``, with the extra ``timm`` installed.
+
+timm computes ``forward_features`` and then ``forward_head``, whose last layer is a linear classifier. That layer is
+taken out and becomes ``head``; what is left of ``forward_head`` is ``pool``. Feature maps are turned to NCHW:
+
+    NCHW    B x C x h x w          as they are (most CNNs)
+    NHWC    B x h x w x C          turned (Swin and others)
+    tokens  B x (P + h·w) x C      each of the P prefix tokens (class, registers) is repeated at every place and comes
+                                   before the patch tokens: B x (P + 1)·C x h x w, as in our own ViT
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from genus.errors import MachineError, UsageError, nearest
+from genus.models.backbone import parameter_groups
+from genus.types import Preprocess
+
+Form = Literal["NCHW", "NHWC", "tokens"]
+
+
+class TimmBackbone(nn.Module):
+    """A timm model that keeps the contract of ``backbone.Backbone``.
+
+    ``timm_name``: as timm spells it, with or without a tag ("resnet18", "resnet18.a1_in1k"). ``pretrained``: timm
+    fetches the weights of that tag from the hub. ``image_size``: for models that are built for one input size; None
+    for the size they were trained at. Models with several classifiers (distilled DeiT, LeViT) get one fresh head.
+
+    Raises UsageError when timm is missing or does not know the name, MachineError when weights cannot be fetched.
+    """
+
+    network: Any
+
+    def __init__(
+        self, timm_name: str, num_classes: int, pretrained: bool = False, image_size: int | None = None
+    ) -> None:
+        super().__init__()
+        config = _pretrained_config(timm_name)
+        side = image_size or config.input_size[-1]
+        sized = {"img_size": side} if config.fixed_input_size else {}
+        self.form, self.prefix = _probe(timm_name, side, sized)
+        self.network = _create(timm_name, pretrained, num_classes=num_classes, **sized)
+        self.head = _take_classifier(self.network, num_classes)
+        self.num_features = self.head.in_features
+
+    @property
+    def stages(self) -> Sequence[nn.Module]:
+        """timm's top-level modules with parameters, in the order of their definition; lists of blocks taken apart."""
+        parts: list[nn.Module] = []
+        for child in self.network.children():
+            parts.extend(child.children() if isinstance(child, nn.Sequential | nn.ModuleList) else [child])
+        return [part for part in parts if next(part.parameters(), None) is not None]
+
+    def features(self, images: Tensor) -> Tensor:
+        """B x 3 x H x W -> B x C x h x w; see the head of this file for C."""
+        maps: Tensor = self.network.forward_features(images)
+        if self.form == "NCHW":
+            return maps
+        if self.form == "NHWC":
+            return maps.permute(0, 3, 1, 2)
+        places = maps.shape[1] - self.prefix
+        rows = round(math.sqrt(places * images.shape[-2] / images.shape[-1]))
+        patches = maps[:, self.prefix :].transpose(1, 2).unflatten(2, (rows, places // rows))
+        prefix = maps[:, : self.prefix].flatten(1)[:, :, None, None].expand(-1, -1, *patches.shape[2:])
+        return torch.cat([prefix, patches], dim=1)
+
+    def pool(self, features: Tensor) -> Tensor:
+        """B x C x h x w -> B x num_features: timm's ``forward_head`` without its classifier."""
+        maps = features
+        if self.form == "NHWC":
+            maps = features.permute(0, 2, 3, 1)
+        elif self.form == "tokens":
+            prefix, patches = features.unflatten(1, (self.prefix + 1, -1)).split((self.prefix, 1), dim=1)
+            maps = torch.cat([prefix[..., 0, 0], patches[:, 0].flatten(2).transpose(1, 2)], dim=1)
+        return self.network.forward_head(maps)  # type: ignore[no-any-return]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """B x 3 x H x W -> B x classes."""
+        return self.head(self.pool(self.features(images)))  # type: ignore[no-any-return]
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """By depth as timm groups them for layer-wise rates; a model without such rules: by top-level module."""
+        if hasattr(self.network, "group_matcher"):
+            from timm.models import group_parameters
+
+            names = group_parameters(self.network, self.network.group_matcher(coarse=False))
+            groups = [[self.network.get_parameter(name) for name in names[depth]] for depth in sorted(names)]
+        else:
+            groups = [list(self.network.parameters(recurse=False))]
+            groups += [parameter_groups(child) for child in self.network.children()]
+        return [group for group in groups if group] + [parameter_groups(self.head)]
+
+
+def timm_preprocess(timm_name: str) -> Preprocess:
+    """How pictures were prepared when timm's weights of this name were trained. Raises UsageError as the model does."""
+    config = _pretrained_config(timm_name)
+    return Preprocess(
+        size=config.input_size[-1],
+        mean=tuple(config.mean),
+        std=tuple(config.std),
+        resample="bilinear" if config.interpolation == "bilinear" else "bicubic",
+        crop=config.crop_pct,
+    )
+
+
+def _timm() -> Any:
+    """The package, or UsageError. RuntimeError is what torchvision, which timm needs, raises beside another torch."""
+    try:
+        import timm
+    except (ImportError, RuntimeError) as error:
+        raise UsageError(
+            f"Models named timm:NAME need the extra timm, which cannot be imported: {error}. "
+            'Install it with: pip install "genus[timm]"'
+        ) from error
+    return timm
+
+
+def _pretrained_config(timm_name: str) -> Any:
+    """timm's ``PretrainedCfg`` of a name with or without a tag."""
+    timm = _timm()
+    try:
+        return timm.get_pretrained_cfg(timm_name, allow_unregistered=False)
+    except RuntimeError as error:
+        known = timm.list_models() + timm.list_pretrained()
+        raise UsageError(f"timm has no model named '{timm_name}'.{nearest(timm_name, known)}") from error
+
+
+def _probe(timm_name: str, side: int, sized: dict[str, int]) -> tuple[Form, int]:
+    """The form of a model's features and its number of prefix tokens, seen on the meta device without computing."""
+    with torch.device("meta"), torch.no_grad():
+        network = _timm().create_model(timm_name, num_classes=0, **sized).eval()
+        maps = network.forward_features(torch.zeros(1, 3, side, side))
+    if not isinstance(maps, Tensor) or not hasattr(network, "reset_classifier"):
+        raise UsageError(
+            f"timm:{timm_name} cannot be trained here: it has several feature maps at its end or takes no classifier. "
+            "Choose another model."
+        )
+    if maps.ndim == 4:
+        return getattr(network, "output_fmt", "NCHW"), 0
+    return "tokens", maps.shape[1] - math.isqrt(maps.shape[1]) ** 2  # a square picture: the patches make a square
+
+
+def _create(timm_name: str, pretrained: bool, **arguments: int) -> Any:
+    if pretrained and not _pretrained_config(timm_name).has_weights:
+        raise UsageError(f"timm has no pretrained weights for '{timm_name}'. Train from scratch with --weights none.")
+    try:
+        return _timm().create_model(timm_name, pretrained=pretrained, **arguments)
+    except OSError as error:  # the hub's errors derive from it
+        raise MachineError(
+            f"Cannot get the weights of timm:{timm_name}: {error} Connect to the network once (they are kept), "
+            "or give a file with --weights FILE."
+        ) from error
+
+
+def _take_classifier(network: Any, num_classes: int) -> nn.Linear:
+    """Make ``network`` give pooled features, and return its classifier; a fresh one unless it is one linear layer."""
+    before = set(_parts_with_weights(network))
+    network.reset_classifier(0)
+    taken = before - set(_parts_with_weights(network))
+    if len(taken) == 1 and isinstance(layer := taken.pop(), nn.Linear | nn.Conv2d):
+        return layer if isinstance(layer, nn.Linear) else _as_linear(layer)
+    return nn.Linear(network.head_hidden_size, num_classes)
+
+
+def _parts_with_weights(network: nn.Module) -> list[nn.Module]:
+    return [part for part in network.modules() if next(part.parameters(recurse=False), None) is not None]
+
+
+def _as_linear(convolution: nn.Conv2d) -> nn.Linear:
+    """Some classifiers are 1 x 1 convolutions over the pooled vector: the same sums."""
+    linear = nn.Linear(convolution.in_channels, convolution.out_channels, bias=convolution.bias is not None)
+    linear.weight = nn.Parameter(convolution.weight.detach().flatten(1))
+    linear.bias = convolution.bias
+    return linear

@@ -1,0 +1,90 @@
+"""From a picture to an answer: the one way that prediction, evaluation and serving go."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from genus.bundle import Bundle, load_bundle
+from genus.data.decode import decode
+from genus.data.loader import default_workers, load_batches
+from genus.engine import Precision, TorchEngine, choose_device, choose_precision
+from genus.errors import PictureError
+from genus.models.backbone import place
+from genus.types import Prediction
+
+Source = Path | str | bytes | Image.Image
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The logits (float32, one a class) of picture number ``index``, or the reason why there are none."""
+
+    index: int
+    logits: NDArray[np.float32] | None
+    error: PictureError | None
+
+
+class Predictor:
+    """Names pictures with one bundle. Holds no state between calls; may be used from several threads.
+
+    Raises UsageError or MachineError for a device that is unknown or not there.
+    """
+
+    def __init__(
+        self, bundle: Bundle, *, device: str = "auto", precision: Precision = "fp32", workers: int | None = None
+    ) -> None:
+        chosen = choose_device(device)
+        model = place(bundle.model, chosen).eval()
+        self.bundle = bundle
+        self.classes = bundle.classes
+        self._engine = TorchEngine(model, bundle.preprocess, chosen, choose_precision(precision, chosen))
+        self._workers = workers or default_workers()
+
+    def predict(self, source: Source) -> Prediction:
+        """The answer for one picture: a path, the bytes of a file, or a PIL image. Raises PictureError."""
+        return self.predict_all([source])[0]
+
+    def predict_all(self, sources: Sequence[Source]) -> list[Prediction]:
+        """One answer a picture, in order. Raises PictureError for the first that cannot be read; ``answers`` goes on."""
+        predictions = []
+        for answer in self.answers(sources):
+            if answer.logits is None:
+                source = sources[answer.index]
+                raise PictureError(f"{source if isinstance(source, (Path, str)) else 'The picture'}: {answer.error}")
+            predictions.append(self.prediction(answer.logits))
+        return predictions
+
+    def answers(self, sources: Sequence[Source], batch_size: int = 32) -> Iterator[Answer]:
+        """One Answer a source, in order, as they come; a picture that cannot be read does not disturb the others."""
+
+        def read(index: int) -> NDArray[np.uint8]:
+            source = sources[index]
+            return decode(Path(source) if isinstance(source, str) else source, self.bundle.preprocess)
+
+        for batch in load_batches(range(len(sources)), read, batch_size, self._workers):
+            logits = self._engine(batch.pixels) if batch.indices else np.empty((0, len(self.classes)), np.float32)
+            answers = [Answer(index, row, None) for index, row in zip(batch.indices, logits, strict=True)]
+            answers += [Answer(index, None, error) for index, error in batch.failures]
+            yield from sorted(answers, key=lambda answer: answer.index)
+
+    def prediction(self, logits: NDArray[np.float32], top: int = 5) -> Prediction:
+        """Logits (one a class) -> labels and probabilities; ``top`` is never more than the class count."""
+        probabilities = softmax(logits)
+        best = np.argsort(-probabilities, kind="stable")[:top]
+        pairs = tuple((self.classes[index], float(probabilities[index])) for index in best)
+        return Prediction(label=pairs[0][0], probability=pairs[0][1], top=pairs)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(..., classes) -> probabilities that sum to 1 along the last axis, float64."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def load(run: Path | str, *, device: str = "auto") -> Predictor:
+    """The Predictor of a run folder. Raises ModelError when the folder holds no sound model."""
+    return Predictor(load_bundle(Path(run)), device=device)

@@ -1,0 +1,60 @@
+"""One pass of an engine over many pictures: features of a frozen backbone, or logits for validation."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genus.data.decode import decode
+from genus.data.loader import Pixels, load_batches
+from genus.errors import PictureError
+from genus.types import OnEvent, Preprocess, Progress
+
+
+class Engine(Protocol):
+    """B x S x S x 3 uint8 -> B x K float32."""
+
+    def __call__(self, pixels: Pixels) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """``rows`` n x K of the pictures number ``indices``; ``failures`` could no longer be read."""
+
+    indices: NDArray[np.int64]
+    rows: NDArray[np.float32]
+    failures: tuple[tuple[int, PictureError], ...]
+    seconds: float
+
+
+def run_over(
+    paths: Sequence[Path],
+    engine: Engine,
+    preprocess: Preprocess,
+    *,
+    batch_size: int,
+    workers: int,
+    task: str,
+    on_event: OnEvent,
+) -> Pass:
+    """What ``engine`` says about each picture, without augmentation, in the order of ``paths``."""
+
+    def read(index: int) -> Pixels:
+        return decode(paths[index], preprocess)
+
+    start = time.monotonic()
+    indices: list[int] = []
+    rows: list[NDArray[np.float32]] = []
+    failures: list[tuple[int, PictureError]] = []
+    for batch in load_batches(range(len(paths)), read, batch_size, workers):
+        if batch.indices:
+            rows.append(engine(batch.pixels))
+        indices.extend(batch.indices)
+        failures.extend(batch.failures)
+        on_event(Progress(task, len(indices) + len(failures), len(paths)))
+    table = np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
+    return Pass(np.array(indices, np.int64), table, tuple(failures), time.monotonic() - start)

@@ -1,0 +1,213 @@
+"""Fine-tunes the whole network: one visible loop that yields an EpochResult after every epoch.
+
+Between two epochs the caller may do what it likes (save, draw, stop): the ``State`` holds everything.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from genus.data.augment import Augment
+from genus.engine import Normalise, autocast
+from genus.errors import DivergedError, MachineError
+from genus.models.backbone import Backbone, module
+from genus.train.mixing import MIXINGS, mix
+from genus.train.optim import cosine_schedule, parameter_groups
+from genus.types import EpochResult
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuneRecipe:
+    """How to train all parameters. ``lr`` is the peak rate of the last layers; the head learns ``head_lr`` times
+    faster, every layer group towards the input ``layer_decay`` times slower than the one above it."""
+
+    epochs: int = 100
+    batch_size: int = 32
+    lr: float = 1e-4
+    lrf: float = 0.1
+    head_lr: float = 5.0
+    layer_decay: float = 0.9
+    weight_decay: float = 0.05
+    warmup_epochs: float = 0.5
+    clip: float = 1.0
+    label_smoothing: float = 0.1
+    ema: float = 0.998
+    patience: int = 15
+    augment: Augment = "light"
+    class_weights: tuple[float, ...] | None = None
+    seed: int = 0
+
+
+class Validation(NamedTuple):
+    """Mean cross-entropy (nats) and accuracy (0..1) on the validation pictures."""
+
+    loss: float
+    accuracy: float
+
+
+class LabelledBatch(NamedTuple):
+    """B x S x S x 3 uint8 and B int64."""
+
+    pixels: NDArray  # type: ignore[type-arg]
+    labels: NDArray  # type: ignore[type-arg]
+
+
+@dataclass(slots=True)
+class State:
+    """All that a run remembers from one epoch to the next. ``average`` holds the moving average of the weights:
+    it is what gets validated, kept and used. ``stale`` counts the epochs since it was last at its best."""
+
+    model: nn.Module
+    average: AveragedModel
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LambdaLR
+    epoch: int = 0
+    best_accuracy: float = -1.0
+    best_loss: float = math.inf
+    stale: int = 0
+
+    @property
+    def improved(self) -> bool:
+        """Was the last epoch the best so far?"""
+        return self.stale == 0
+
+
+def begin(model: Backbone, recipe: FineTuneRecipe, steps_per_epoch: int) -> State:
+    """The state before the first step; ``model`` already lies on its device."""
+    optimizer = torch.optim.AdamW(
+        parameter_groups(
+            model,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            layer_decay=recipe.layer_decay,
+            head_lr=recipe.head_lr,
+        )
+    )
+    schedule = cosine_schedule(
+        optimizer,
+        total=steps_per_epoch * recipe.epochs,
+        warmup=round(steps_per_epoch * recipe.warmup_epochs),
+        lrf=recipe.lrf,
+    )
+    average = AveragedModel(module(model), multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
+    return State(module(model), average, optimizer, schedule)
+
+
+def fit(
+    state: State,
+    batches: Callable[[int], Iterable[LabelledBatch]],
+    validate: Callable[[nn.Module], Validation | None],
+    recipe: FineTuneRecipe,
+    step: "Step",
+) -> Iterator[EpochResult]:
+    """Train from ``state.epoch`` on, at most to ``recipe.epochs``; stop early when validation no longer improves.
+
+    ``batches(epoch)`` gives the training pictures of an epoch, ``validate`` the verdict on a model (None without
+    validation pictures: then the last epoch counts as the best). Raises DivergedError.
+    """
+    while state.epoch < recipe.epochs and state.stale < recipe.patience:
+        start, epoch, lr = time.monotonic(), state.epoch + 1, float(state.schedule.get_last_lr()[-1] / recipe.head_lr)
+        torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout and stochastic depth; a resumed run draws the same
+        generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
+        total, seen = 0.0, 0
+        state.model.train()
+        for batch in batches(epoch):
+            loss = step(state.model, batch, generator)
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"The loss is no finite number in epoch {epoch}. Try a smaller --lr than {recipe.lr:g}, "
+                    "or --precision fp32."
+                )
+            nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip)
+            state.optimizer.step()
+            state.optimizer.zero_grad()
+            state.schedule.step()
+            state.average.update_parameters(state.model)
+            total, seen = total + loss * len(batch.labels), seen + len(batch.labels)
+        verdict = validate(state.average.module)
+        state.epoch = epoch
+        _remember(state, verdict)
+        val_loss, val_accuracy = verdict if verdict else (None, None)
+        yield EpochResult(epoch, recipe.epochs, lr, total / seen, val_loss, val_accuracy, time.monotonic() - start)
+
+
+def _remember(state: State, verdict: Validation | None) -> None:
+    """Higher accuracy is better; among equals, the lower loss."""
+    if verdict is None or (-verdict.accuracy, verdict.loss) < (-state.best_accuracy, state.best_loss):
+        state.stale = 0
+        if verdict:
+            state.best_accuracy, state.best_loss = verdict.accuracy, verdict.loss
+    else:
+        state.stale += 1
+
+
+class Step:
+    """Forward and backward over one batch, in as many pieces as the memory asks for."""
+
+    def __init__(
+        self,
+        recipe: FineTuneRecipe,
+        normalise: Normalise,
+        num_classes: int,
+        device: torch.device,
+        precision: Literal["fp32", "bf16"],
+    ) -> None:
+        self.recipe = recipe
+        self.piece = recipe.batch_size
+        self._normalise = normalise.to(device)
+        self._num_classes = num_classes
+        self._device = device
+        self._precision = precision
+        self._weight = None if recipe.class_weights is None else torch.tensor(recipe.class_weights, device=device)
+
+    def __call__(self, model: nn.Module, batch: LabelledBatch, generator: torch.Generator) -> float:
+        """Add the gradients of the batch's mean loss to the parameters; return that loss."""
+        pixels = torch.from_numpy(batch.pixels).to(self._device).float()
+        targets = F.one_hot(torch.from_numpy(batch.labels), self._num_classes).float().to(self._device)
+        pixels, targets = mix(pixels, targets, MIXINGS[self.recipe.augment], generator)
+        total = 0.0
+        for part, truth in zip(pixels.split(self.piece), targets.split(self.piece), strict=True):
+            loss = self._loss(model, part, truth) * (len(part) / len(pixels))
+            loss.backward()
+            total += loss.item()
+        return total
+
+    def _loss(self, model: nn.Module, pixels: Tensor, targets: Tensor) -> Tensor:
+        with autocast(self._device, self._precision):
+            logits = model(self._normalise(pixels))
+        return F.cross_entropy(logits.float(), targets, self._weight, label_smoothing=self.recipe.label_smoothing)
+
+    def rehearse(self, model: nn.Module, batch: LabelledBatch) -> float:
+        """A trial step that leaves ``model`` as it was; ``piece`` is halved until it fits. Returns its seconds.
+
+        Raises MachineError when not even one picture fits into memory.
+        """
+        buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        model.train()
+        while True:
+            start = time.monotonic()
+            try:
+                self(model, batch, torch.Generator().manual_seed(0))
+                return time.monotonic() - start
+            except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator raises a plain one
+                if "memory" not in str(error).lower():
+                    raise
+                if self.piece == 1:
+                    raise MachineError(
+                        "Not even one picture fits into memory. Choose a smaller --model or --image-size."
+                    ) from error
+            finally:
+                model.zero_grad()
+                for name, buffer in model.named_buffers():
+                    buffer.copy_(buffers[name])
+            self.piece //= 2
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()

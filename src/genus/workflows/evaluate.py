@@ -1,0 +1,126 @@
+"""``genus evaluate``: the numbers of a run on pictures that took part in no decision."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genus.bundle import Bundle, load_bundle
+from genus.data.folder import scan
+from genus.errors import DataError, ModelError
+from genus.evaluate.metrics import Evaluation, evaluate, to_json
+from genus.files import atomic, make_folder, write_json, write_text
+from genus.predictor import Predictor
+from genus.report.confusion import confusion_csv, confusion_png
+from genus.types import Caution, OnEvent, Part, Progress, ignore_events
+from genus.workflows.pictures import Side, read_split, side_of
+from genus.workflows.run_folder import CONFUSION_CSV, CONFUSION_PNG, METRICS, SPLIT, TEST_LOG, append_line
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateResult:
+    """``out`` holds metrics.json, confusion.csv and confusion.png."""
+
+    run: Path
+    out: Path
+    classes: tuple[str, ...]
+    test: Evaluation
+
+
+def evaluate_run(
+    run: Path, data: Path | None = None, *, device: str = "auto", on_event: OnEvent = ignore_events
+) -> EvaluateResult:
+    """Evaluate on the run's own test part, or on all pictures of ``data`` (its ``test`` part where it has one).
+
+    Classes are matched by name. Raises ModelError (no sound run), DataError (pictures gone, a class never trained).
+    """
+    bundle = load_bundle(run)
+    predictor = Predictor(bundle, device=device)
+    if data is None:
+        test = judge_test_part(predictor, run, _own_test_part(run, bundle), "evaluate", on_event)
+        out, val = run, _read_metrics(run).get("val")
+    else:
+        test = judge(predictor, _side_of(data, bundle.classes, on_event), on_event)
+        out, val = run / f"evaluate-{data.resolve().stem}", None
+    make_folder(out)
+    write_evaluation(out, bundle.classes, test, val)
+    return EvaluateResult(run, out, bundle.classes, test)
+
+
+def judge_test_part(predictor: Predictor, run: Path, side: Side, command: str, on_event: OnEvent) -> Evaluation:
+    """Open the test part of ``run``: evaluate, and note the opening in the run."""
+    test = judge(predictor, side, on_event)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    append_line(run / TEST_LOG, {"time": now, "command": command, "pictures": test.n, "accuracy": test.accuracy})
+    return test
+
+
+def judge(predictor: Predictor, side: Side, on_event: OnEvent) -> Evaluation:
+    """The Predictor's answers for the pictures of ``side``, held against the truth. Raises DataError for none."""
+    rows, labels, failed = [], [], []
+    for answer in predictor.answers(side.paths):
+        if answer.logits is None:
+            failed.append(f"{side.paths[answer.index]}: {answer.error}")
+        else:
+            rows.append(answer.logits)
+            labels.append(side.labels[answer.index])
+        on_event(Progress("Testing", answer.index + 1, len(side)))
+    if not rows:
+        raise DataError(f"None of the {len(side)} test pictures can be read{f': {failed[0]}' if failed else ''}.")
+    if failed:
+        on_event(Caution(f"{len(failed)} test pictures cannot be read and are left out; first: {failed[0]}."))
+    return evaluate(np.stack(rows), np.array(labels), predictor.classes)
+
+
+def write_evaluation(folder: Path, classes: Sequence[str], test: Evaluation | None, val: dict[str, Any] | None) -> None:
+    """metrics.json (schema 1), and for a test the confusion matrix as confusion.csv and confusion.png."""
+    metrics = {"schema": 1, "classes": list(classes), "test": to_json(test) if test else None, "val": val}
+    write_json(folder / METRICS, metrics)
+    if test:
+        title = f"{test.accuracy:.1%} of {test.n} test pictures are right".replace("%", " %")
+        write_text(folder / CONFUSION_CSV, confusion_csv(test.confusion, classes))
+        with atomic(folder / CONFUSION_PNG) as temporary:
+            temporary.write_bytes(confusion_png(test.confusion, classes, title))
+
+
+def _own_test_part(run: Path, bundle: Bundle) -> Side:
+    root = Path(bundle.record.get("data", {}).get("root", "."))
+    if not (run / SPLIT).exists():
+        raise ModelError(
+            f"{run} has no {SPLIT}, so its test part is not known. Name the pictures: genus evaluate RUN DATA."
+        )
+    side = side_of(read_split(run / SPLIT, root), Part.TEST, bundle.classes)
+    if not len(side):
+        raise DataError(f"{run} was trained without a test part. Name test pictures: genus evaluate {run} DATA.")
+    if not any(path.exists() for path in side.paths):
+        raise DataError(
+            f"The test pictures of {run} are no longer under {root}. Name their place: genus evaluate RUN DATA."
+        )
+    return side
+
+
+def _side_of(data: Path, classes: tuple[str, ...], on_event: OnEvent) -> Side:
+    catalog = scan(data)
+    for caution in catalog.cautions:
+        on_event(Caution(caution))
+    strangers = [label for label in catalog.classes if label not in classes]
+    if strangers:
+        raise DataError(
+            f"{data} has classes that this model was never trained on: {', '.join(strangers[:10])}. "
+            f"It knows: {', '.join(classes[:20])}."
+        )
+    test = [picture for picture in catalog.pictures if picture.part == Part.TEST]
+    pictures = test or list(catalog.pictures)
+    labels = np.array([classes.index(picture.label) for picture in pictures], np.int64)
+    return Side(tuple(picture.path for picture in pictures), labels)
+
+
+def _read_metrics(run: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((run / METRICS).read_bytes()))
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,96 @@
+"""The data of a run: scanned, looked at once, split. Every later step reads from here."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genus.config import TrainConfig
+from genus.data.folder import Catalog
+from genus.data.inspect import BadFile, bad_files_csv, inspect, require_usable
+from genus.data.loader import default_workers
+from genus.data.split import Split, split
+from genus.errors import DataError, UsageError
+from genus.files import write_json, write_text
+from genus.types import Caution, Note, OnEvent, Part, Preprocess
+from genus.workflows.run_folder import BAD_FILES, SPLIT
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The pictures of one part and the class number of each."""
+
+    paths: tuple[Path, ...]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> "Side":
+        """The pictures at these places only."""
+        return Side(tuple(self.paths[index] for index in indices), self.labels[list(indices)])
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """``classes`` in the order of the model's outputs; ``bad`` are files that take no part."""
+
+    root: Path
+    classes: tuple[str, ...]
+    split: Split
+    bad: tuple[BadFile, ...]
+
+    def side(self, part: Part) -> Side:
+        """The pictures of one part, in a fixed order."""
+        return side_of(self.split, part, self.classes)
+
+
+def side_of(split: Split, part: Part, classes: Sequence[str]) -> Side:
+    """The pictures of one part of ``split`` with class numbers by ``classes``."""
+    number = {label: index for index, label in enumerate(classes)}
+    members = split.members(part)
+    labels = np.array([number[member.label] for member in members], np.int64)
+    return Side(tuple(member.path for member in members), labels)
+
+
+def prepare_pictures(
+    catalog: Catalog, config: TrainConfig, preprocess: Preprocess, folder: Path, on_event: OnEvent
+) -> Pictures:
+    """Look at every file, write ``bad_files.csv``, split, write ``split.json``.
+
+    Raises DataError before any training when the data cannot be used, UsageError for a bad ``--split`` file.
+    """
+    for caution in catalog.cautions:
+        on_event(Caution(caution))
+    on_event(Note(f"{len(catalog.pictures)} pictures of {len(catalog.classes)} classes in {config.data}."))
+    inspection = inspect(catalog.pictures, preprocess, config.workers or default_workers(), on_event)
+    if inspection.bad:
+        write_text(folder / BAD_FILES, bad_files_csv(inspection.bad))
+        on_event(
+            Caution(f"{len(inspection.bad)} files cannot be read and take no part: {folder / BAD_FILES} lists them.")
+        )
+    require_usable(inspection, catalog.classes)
+    parts = split(inspection.good, config.seed, read_split(config.split, config.data) if config.split else None)
+    for note in parts.notes:
+        on_event(Note(note))
+    for caution in parts.cautions:
+        on_event(Caution(caution))
+    write_json(folder / SPLIT, parts.to_json(config.data))
+    sizes = ", ".join(f"{len(parts.members(part))} {part}" for part in Part)
+    on_event(Note(f"Split: {sizes}."))
+    return Pictures(config.data, catalog.classes, parts, inspection.bad)
+
+
+def read_split(path: Path, root: Path) -> Split:
+    """The ``split.json`` of an earlier run. Raises UsageError when it cannot be read, DataError when it is no split."""
+    try:
+        return Split.from_json(json.loads(path.read_bytes()), root)
+    except OSError as error:
+        raise UsageError(f"Cannot read the split {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise DataError(f"{path} is not valid JSON: {error}") from error
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error

@@ -1,0 +1,63 @@
+"""The folder of one run: its name, and when it may be written."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+from genus.bundle import DESCRIPTION
+from genus.config import TrainConfig
+from genus.errors import UsageError
+from genus.files import probe_writable, write_text
+
+CONFIG = "config.toml"
+METRICS = "metrics.json"
+HISTORY = "metrics.jsonl"
+CONFUSION_CSV = "confusion.csv"
+CONFUSION_PNG = "confusion.png"
+CURVES_PNG = "curves.png"
+SPLIT = "split.json"
+BAD_FILES = "bad_files.csv"
+TEST_LOG = "test_openings.jsonl"
+CHECKPOINT = "checkpoint.safetensors"
+BEST = "best.safetensors"
+LAST = "last.safetensors"
+
+
+def open_run(config: TrainConfig, model: str) -> Path:
+    """The folder to write to: ``--out``, or the next free ``runs/<data>-<model>-<n>``; writable, not finished.
+
+    Raises UsageError when the folder holds a finished run, an interrupted one without ``--resume``, or other files;
+    MachineError when it cannot be written.
+    """
+    folder = config.out or _next_free(config, model)
+    if (folder / DESCRIPTION).exists():
+        raise UsageError(f"{folder} holds a finished run, which is never overwritten. Choose another --out.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).exists():
+        raise UsageError(f"{folder} is not empty and holds no run of genus. Choose another --out.")
+    if (folder / CONFIG).exists() and not config.resume:
+        raise UsageError(f"{folder} holds an interrupted run. Add --resume to go on with it, or choose another --out.")
+    probe_writable(folder)
+    return folder
+
+
+def _next_free(config: TrainConfig, model: str) -> Path:
+    data = config.data.resolve()
+    stem = f"{data.stem if data.is_file() else data.name}-{model.replace(':', '-').replace('/', '-')}"
+    names = (Path("runs") / f"{stem}-{number}" for number in itertools.count(1))
+    return next(folder for folder in names if not folder.exists())
+
+
+def write_config(folder: Path, config: TrainConfig, **chosen: Any) -> None:
+    """``config.toml``: the options as resolved; ``--config`` with this file repeats the run."""
+    values = {**config.to_dict(), **chosen}
+    for key in ("out", "resume"):
+        values.pop(key)
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items() if value is not None]
+    write_text(folder / CONFIG, "\n".join(lines) + "\n")
+
+
+def append_line(path: Path, value: dict[str, Any]) -> None:
+    """Add one JSON line; what was there before stays."""
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,357 @@
+"""Odd and bad picture files, made by code, each with what genus must make of it.
+
+``CASES`` is the one table; ``write(case, folder)`` puts one of them on disk. ``write_folder`` makes a small sound
+data set.
+"""
+
+import contextlib
+import io
+import os
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pillow_heif
+from PIL import Image
+
+RED, GREEN, GREY, WHITE = (255, 0, 0), (0, 255, 0), (128, 128, 128), (255, 255, 255)
+
+ODD_NAMES = ("ünï cødé 花.jpg", "new\nline.jpg", "-rf.jpg", "=cmd|calc.jpg", "aux.jpg", "a'b\"c.jpg", "latin\udce9.jpg")
+"""Names that have broken programs before; the last one is not UTF-8."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file ``name`` with ``data``. Either ``reason``, a regular expression for the start of the PictureError, or
+    None for a picture that decodes, then perhaps with the ``colour`` of its middle (within 3 of 255)."""
+
+    name: str
+    data: bytes
+    reason: str | None = None
+    colour: tuple[int, int, int] | None = None
+
+
+def write(case: Case, folder: Path) -> Path:
+    """Write the file of ``case`` into ``folder``."""
+    path = folder / case.name
+    path.write_bytes(case.data)
+    return path
+
+
+def write_folder(root: Path, counts: Mapping[str, int]) -> Path:
+    """``root/<class>/<n>.jpg`` with ``counts[class]`` different sound pictures; a class may be ``train/cat``."""
+    for number, (label, count) in enumerate(counts.items()):
+        (root / label).mkdir(parents=True)
+        for n in range(count):
+            (root / label / f"{n}.jpg").write_bytes(photo(seed=1000 * number + n))
+    return root
+
+
+@contextlib.contextmanager
+def unprivileged_folder() -> Iterator[Path]:
+    """A new folder, and for as long as it exists no rights but an ordinary user's: root may read everything."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield Path(name)
+        finally:
+            os.seteuid(user)
+
+
+def photo(seed: int, size: tuple[int, int] = (40, 30)) -> bytes:
+    """A small JPEG; another seed gives other bytes."""
+    return encode(scene(size, seed), "JPEG", quality=85)
+
+
+def scene(size: tuple[int, int] = (96, 64), seed: int = 0) -> Image.Image:
+    """A smooth picture without any symmetry, mode RGB."""
+    width, height = size
+    y, x = np.mgrid[0:height, 0:width] / (max(size) - 1)
+    a, b, c = np.random.default_rng(seed).uniform(1, 3, 3)
+    channels = [np.sin(a * x + y), 0.3 + 0.7 * x * y, np.cos(b * y + c * x * x)]
+    return Image.fromarray((127.5 + 120 * np.clip(np.stack(channels, -1), -1, 1)).astype(np.uint8))
+
+
+def plain(mode: str, colour: object, size: tuple[int, int] = (64, 64)) -> Image.Image:
+    """One colour all over."""
+    return Image.new(mode, size, colour)  # type: ignore[arg-type]
+
+
+def encode(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The bytes of ``image`` as a file of ``kind`` (a name of Pillow's, or HEIC)."""
+    out = io.BytesIO()
+    if kind == "HEIC":
+        pillow_heif.from_pillow(image).save(out, **options)
+    else:
+        image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def turned(image: Image.Image, orientation: int, kind: str, **options: object) -> bytes:
+    """A file that stores ``image`` turned, with the EXIF orientation that turns it back."""
+    flip, transpose = Image.Transpose, image.transpose
+    stored = {
+        1: lambda: image,
+        2: lambda: transpose(flip.FLIP_LEFT_RIGHT),
+        3: lambda: transpose(flip.ROTATE_180),
+        4: lambda: transpose(flip.FLIP_TOP_BOTTOM),
+        5: lambda: transpose(flip.TRANSPOSE),
+        6: lambda: transpose(flip.ROTATE_90),
+        7: lambda: transpose(flip.TRANSVERSE),
+        8: lambda: transpose(flip.ROTATE_270),
+    }[orientation]()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encode(stored, kind, exif=exif.tobytes(), **options)
+
+
+def png(array: npt.NDArray[np.uint16], colour: int, key: bytes = b"") -> bytes:
+    """A 16-bit PNG; ``colour`` 0 grey, 2 RGB, 4 grey + alpha, 6 RGBA; ``key`` the body of tRNS."""
+    height, width = array.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))]
+    chunks += [(b"tRNS", key)] if key else []
+    chunks += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
+
+
+def tiff12(value: int, broken_tag: bool = False) -> bytes:
+    """A 2 x 2 grey TIFF with 12 bits a pixel, all of ``value``. Pillow warns about the broken tag."""
+    pair = bytes([value >> 4, (value & 15) << 4 | value >> 8, value & 255])
+    short, long = 3, 4
+    tags = [(256, short, 2), (257, short, 2), (258, short, 12), (259, short, 1), (262, short, 1)]
+    tags += [(273, long, 8), (277, short, 1), (278, short, 2), (279, long, 6)]
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, number) for tag, kind, number in tags)
+    if broken_tag:
+        tags.append((305, 2, 0))
+        entries += struct.pack("<HHII", 305, 2, 4000, 0x7FFFFFF0)
+    return b"II*\0" + struct.pack("<I", 14) + 2 * pair + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def icc_rgb(order: str = "rgb", gamma: float = 2.2) -> bytes:
+    """An RGB profile with the primaries of sRGB, given to the channels in another order: with ``"grb"`` what is
+    stored as pure red means pure green."""
+    columns = {"r": (0.4361, 0.2225, 0.0139), "g": (0.3851, 0.7169, 0.0971), "b": (0.1431, 0.0606, 0.7141)}
+    curve = b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256))
+    tags = {f"{channel}XYZ": b"XYZ " + bytes(4) + _fixed(*columns[o]) for channel, o in zip("rgb", order, strict=True)}
+    return _icc(b"RGB ", b"XYZ ", tags | {f"{channel}TRC": curve for channel in "rgb"})
+
+
+def icc_cmyk_grey() -> bytes:
+    """A CMYK profile by which every ink is grey: lightness falls with the mean of cyan, magenta, yellow, and black."""
+    corners = [[bits >> shift & 1 for shift in (3, 2, 1, 0)] for bits in range(16)]  # the last channel fastest
+    grid = bytes(v for c, m, y, k in corners for v in (round(255 * (1 - (c + m + y) / 3) * (1 - k)), 128, 128))
+    identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
+    ramp = bytes(range(256))
+    return _icc(
+        b"CMYK", b"Lab ", {"A2B0": b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + 4 * ramp + grid + 3 * ramp}
+    )
+
+
+def _icc(space: bytes, connection: bytes, tags: Mapping[str, bytes]) -> bytes:
+    kind = b"prtr" if space == b"CMYK" else b"mntr"
+    start = 128 + 4 + 12 * len(tags)
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, value in tags.items():
+        table += name.encode() + struct.pack(">II", start + len(body), len(value))
+        body += value + bytes(-len(value) % 4)
+    header = struct.pack(">I4sI4s4s4s", start + len(body), b"none", 0x02400000, kind, space, connection)
+    header += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + _fixed(0.9642, 1.0, 0.8249)
+    return header.ljust(128, b"\0") + table + body
+
+
+def _fixed(*numbers: float) -> bytes:
+    return b"".join(struct.pack(">i", round(number * 65536)) for number in numbers)
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def _png_header(width: int, height: int) -> bytes:
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(b"\0"))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in [*chunks, (b"IEND", b"")])
+
+
+def _jpeg_header(width: int, height: int) -> bytes:
+    data = encode(plain("RGB", RED), "JPEG")
+    at = data.index(b"\xff\xc0") + 5
+    return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
+
+
+def _webp_header(side: int) -> bytes:
+    bits = (side - 1) | (side - 1) << 14
+    return b"RIFF\x1e\0\0\0WEBPVP8L\x12\0\0\0\x2f" + struct.pack("<I", bits) + bytes(13)
+
+
+def _bmp_header(width: int, height: int) -> bytes:
+    data = encode(plain("RGB", RED), "BMP")
+    return data[:18] + struct.pack("<II", width, height) + data[26:]
+
+
+def _broken_exif() -> bytes:
+    """Orientation 6, then a tag whose value lies far outside the block: Pillow warns about it."""
+    entries = struct.pack("<HHII", 0x0112, 3, 1, 6) + struct.pack("<HHII", 0x010F, 2, 4000, 0x7FFFFFF0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
+    return encode(plain("RGB", RED, (64, 32)), "JPEG", exif=exif)
+
+
+def _bad_checksum() -> bytes:
+    data = bytearray(encode(scene(), "PNG"))
+    data[data.index(b"IDAT") + 40] ^= 1
+    return bytes(data)
+
+
+def _grey16(value: int) -> npt.NDArray[np.uint16]:
+    return np.full((64, 64), value, np.uint16)
+
+
+def _frames(kind: str) -> bytes:
+    """An animation: red, then green."""
+    return encode(
+        plain("RGB", RED), kind, save_all=True, append_images=[plain("RGB", GREEN)], duration=50, lossless=True
+    )
+
+
+def _sound() -> list[Case]:
+    picture = scene()
+    half = plain("P", 0)
+    half.putpalette([255, 0, 0])
+    red16 = np.broadcast_to(np.array([65535, 0, 0], np.uint16), (64, 64, 3))
+    cmyk = plain("CMYK", (255, 0, 0, 0))
+    return [
+        Case("plain.jpg", encode(plain("RGB", RED), "JPEG", subsampling=0), colour=(254, 0, 0)),
+        Case("progressive.jpg", encode(picture, "JPEG", progressive=True)),
+        Case("grey.jpg", encode(plain("L", 128), "JPEG"), colour=GREY),
+        Case("cmyk.jpg", encode(cmyk, "JPEG"), colour=(0, 255, 255)),
+        Case("cmyk_profile.jpg", encode(cmyk, "JPEG", icc_profile=icc_cmyk_grey()), colour=(162, 162, 162)),
+        Case(
+            "swapped_profile.jpg",
+            encode(plain("RGB", RED), "JPEG", icc_profile=icc_rgb("grb"), subsampling=0),
+            colour=GREEN,
+        ),
+        Case(
+            "profile_and_alpha.png", encode(plain("RGBA", (*RED, 255)), "PNG", icc_profile=icc_rgb("grb")), colour=GREEN
+        ),
+        Case("wrong_profile.png", encode(plain("RGB", RED), "PNG", icc_profile=icc_cmyk_grey()), colour=RED),
+        Case("broken_profile.png", encode(plain("RGB", RED), "PNG", icc_profile=b"no profile at all"), colour=RED),
+        Case("broken_exif.jpg", _broken_exif()),
+        Case("padded.jpg", photo(7) + bytes(4096)),
+        Case("trailer.jpg", photo(7) + b"ftypmp42 a film behind the picture" * 50),
+        Case("really_a_png.jpg", encode(plain("RGB", RED), "PNG"), colour=RED),
+        Case("no_suffix", encode(plain("RGB", RED), "PNG"), colour=RED),
+        Case("grey16.png", png(_grey16(0x8080), 0), colour=GREY),
+        Case("grey16_key.png", png(_grey16(0x0101), 0, key=b"\x01\x01"), colour=WHITE),
+        Case("rgb16.png", png(red16, 2), colour=RED),
+        Case("grey_alpha16.png", png(np.stack([_grey16(0), _grey16(0x8080)], -1), 4), colour=(127, 127, 127)),
+        Case("bit.png", encode(plain("1", 1), "PNG"), colour=WHITE),
+        Case("hidden.png", encode(plain("RGBA", (*RED, 0)), "PNG"), colour=WHITE),
+        Case("half.png", encode(plain("RGBA", (*RED, 128)), "PNG"), colour=(255, 127, 127)),
+        Case("half_grey.png", encode(plain("LA", (0, 128)), "PNG"), colour=(127, 127, 127)),
+        Case("palette.png", encode(half, "PNG"), colour=RED),
+        Case("palette_alpha.png", encode(half, "PNG", transparency=bytes([128])), colour=(255, 127, 127)),
+        Case("palette_key.png", encode(half, "PNG", transparency=0), colour=WHITE),
+        Case("rgb_key.png", encode(plain("RGB", RED), "PNG", transparency=RED), colour=WHITE),
+        Case("grey_key.png", encode(plain("L", 9), "PNG", transparency=9), colour=WHITE),
+        Case("frames.gif", _frames("GIF"), colour=RED),
+        Case("frames.webp", _frames("WEBP"), colour=RED),
+        Case("frames.png", _frames("PNG"), colour=RED),
+        Case("clear.gif", encode(half, "GIF", transparency=0), colour=WHITE),
+        Case("lossy.webp", encode(plain("RGB", GREY), "WEBP"), colour=GREY),
+        Case("alpha.webp", encode(plain("RGBA", (*RED, 0)), "WEBP", lossless=True, exact=True), colour=WHITE),
+        Case("plain.bmp", encode(plain("RGB", RED), "BMP"), colour=RED),
+        Case("pages.tif", _frames_tiff(), colour=RED),
+        Case("lzw.tif", encode(plain("RGB", RED), "TIFF", compression="tiff_lzw"), colour=RED),
+        Case("jpeg.tif", encode(plain("RGB", GREY), "TIFF", compression="jpeg"), colour=GREY),
+        Case("lab.tif", encode(plain("RGB", GREY).convert("LAB"), "TIFF"), colour=GREY),
+        Case("grey12.tif", tiff12(0x808), colour=GREY),
+        Case("broken_tag.tif", tiff12(0x808, broken_tag=True), colour=GREY),
+        Case("grey16.tif", encode(Image.fromarray(_grey16(0x8080)), "TIFF"), colour=GREY),
+        Case("grey16_big_endian.tif", encode(_big_endian(0x8080), "TIFF"), colour=GREY),
+        Case("int32.tif", encode(Image.fromarray(_ramp(np.int32)), "TIFF"), colour=GREY),
+        Case("float.tif", encode(Image.fromarray(_ramp(np.float32)), "TIFF"), colour=GREY),
+        Case("flat_float.tif", encode(plain("F", 3.5), "TIFF"), colour=(0, 0, 0)),
+        Case("plain.heic", encode(plain("RGB", GREY), "HEIC"), colour=GREY),
+        Case("one_pixel.png", encode(plain("RGB", RED, (1, 1)), "PNG"), colour=RED),
+        Case("thin.png", encode(plain("RGB", RED, (1, 3000)), "PNG"), colour=RED),
+    ]
+
+
+def _frames_tiff() -> bytes:
+    return encode(plain("RGB", RED), "TIFF", save_all=True, append_images=[plain("RGB", GREEN)])
+
+
+def _big_endian(value: int) -> Image.Image:
+    return Image.frombytes("I;16B", (64, 64), _grey16(value).astype(">u2").tobytes())
+
+
+def _ramp(kind: type) -> npt.NDArray[np.number]:
+    """-1000..1000 from top to bottom, whose middle rows are near 0."""
+    return np.repeat(np.linspace(-1000, 1000, 65)[:, None], 65, axis=1).astype(kind)
+
+
+def _bad() -> list[Case]:
+    picture = scene()
+    kinds = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP", "tif": "TIFF", "heic": "HEIC"}
+    whole = {suffix: encode(picture, kind) for suffix, kind in kinds.items()}
+    nan = Image.fromarray(np.full((4, 4), np.nan, np.float32))
+    large = "over the limit of 178 megapixels"
+    return [
+        *(Case(f"cut.{suffix}", data[: len(data) * 2 // 3], "truncated: ") for suffix, data in whole.items()),
+        *(Case(f"holed.{suffix}", whole[suffix][:600] + bytes(9000), "truncated: ") for suffix in ("jpg", "gif")),
+        Case("holed.webp", _holed_webp(picture), "truncated: "),
+        Case("no_end.png", whole["png"][:-12], "truncated: "),
+        Case("checksum.png", _bad_checksum(), "damaged PNG file: "),
+        Case("start_only.jpg", whole["jpg"][:20], "truncated: "),
+        Case("empty.jpg", b"", "empty file$"),
+        Case("page.jpg", b"\n<!-- moved --><!DOCTYPE html><title>404</title>", "looks like HTML, not an image$"),
+        Case("drawing.png", b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "SVG drawings"),
+        Case("note.png", "Köln, not a picture\n".encode(), "looks like text, not an image$"),
+        Case("pointer.jpg", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "only the Git LFS pointer"),
+        Case("paper.jpg", b"%PDF-1.7\n%\xe2\xe3", "looks like a PDF"),
+        Case("weights.png", b"PK\x03\x04\x14\0\0\0", "looks like a zip archive"),
+        Case("table.gif", b"\x1f\x8b\x08\0", "looks like an archive"),
+        Case("state.jpg", b"\x80\x04\x95\x10\0\0", "looks like a Python pickle"),
+        Case("film.jpg", b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2", "looks like a video"),
+        Case("new.jpg", b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "AVIF pictures are not supported"),
+        Case("newer.jpg", b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL pictures are not supported"),
+        Case("layers.tif", b"8BPS\0\x01", "Photoshop files are not supported"),
+        Case("zeros.jpg", bytes(5000), "holds nothing but zero bytes"),
+        Case("noise.jpg", bytes(range(200, 100, -3)) + bytes(range(30)), "not one of the formats JPEG, PNG"),
+        Case("nan.tif", encode(nan, "TIFF"), "has pixels that are not finite numbers"),
+        Case("bomb.png", _png_header(30000, 30000), f"30000 x 30000 pixels is {large}"),
+        Case("bomb.jpg", _jpeg_header(30000, 30000), f"30000 x 30000 pixels is {large}"),
+        Case("bomb.bmp", _bmp_header(30000, 30000), f"30000 x 30000 pixels is {large}"),
+        Case(
+            "bomb.gif",
+            b"GIF89a\xff\xff\xff\xff\0\0\0" + encode(plain("P", 0), "GIF")[13:],
+            f"65535 x 65535 pixels is {large}",
+        ),
+        Case("bomb.webp", _webp_header(16384), f"this picture is {large}"),
+        Case("just_over.png", _png_header(13343, 13342), f"13343 x 13342 pixels is {large}"),
+        Case("nothing.png", _png_header(0, 0), "(damaged|truncated)"),
+    ]
+
+
+def _holed_webp(picture: Image.Image) -> bytes:
+    data = encode(picture.effect_spread(20), "WEBP", quality=95)
+    return data[:600].ljust(len(data), b"\0")
+
+
+@cache
+def _cases() -> tuple[Case, ...]:
+    return (*_sound(), *_bad())
+
+
+CASES = _cases()
+SOUND = tuple(case for case in CASES if case.reason is None)
+BAD = tuple(case for case in CASES if case.reason is not None)

@@ -1,0 +1,253 @@
+"""The decoder: the table of odd files, random damage, orientations, geometry, warnings, threads."""
+
+import re
+import sys
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from genus.data.decode import decode, fit, open_rgb, read, sniff
+from genus.errors import PictureError
+from genus.types import Preprocess
+from tests import corpus
+from tests.corpus import BAD, CASES, SOUND, Case
+
+SMALL = Preprocess(size=32)
+KINDS = {"JPEG": "JPEG", "PNG": "PNG", "WEBP": "WebP", "GIF": "GIF", "BMP": "BMP", "TIFF": "TIFF", "HEIC": "HEIC"}
+WHOLE = {kind: corpus.encode(corpus.scene((48, 40)), kind) for kind in KINDS}
+
+
+@pytest.mark.parametrize("case", SOUND, ids=lambda case: case.name)
+def test_sound_file(case: Case, tmp_path: Path) -> None:
+    pixels = decode(case.data, SMALL)
+    assert pixels.shape == (32, 32, 3)
+    assert pixels.dtype == np.uint8
+    assert pixels.flags.writeable
+    assert np.array_equal(decode(corpus.write(case, tmp_path), SMALL), pixels)
+    if case.colour:
+        assert np.abs(pixels[16, 16].astype(int) - case.colour).max() <= 3
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda case: case.name)
+def test_bad_file(case: Case, tmp_path: Path) -> None:
+    for source in (case.data, corpus.write(case, tmp_path)):
+        start = time.perf_counter()
+        with pytest.raises(PictureError) as caught:
+            decode(source, SMALL)
+        assert re.match(case.reason or "", str(caught.value)), caught.value
+        assert time.perf_counter() - start < 0.5
+
+
+@pytest.mark.parametrize(("kind", "name"), KINDS.items())
+def test_sniff_needs_64_bytes(kind: str, name: str) -> None:
+    assert sniff(WHOLE[kind][:64]) == name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cut_file_is_never_half_decoded(kind: str) -> None:
+    data = WHOLE[kind]
+    whole = decode(data, SMALL)
+    for length in sorted({*range(0, len(data), max(1, len(data) // 80)), *range(len(data) - 20, len(data))}):
+        try:
+            cut = decode(data[:length], SMALL)
+        except PictureError:
+            continue
+        assert np.array_equal(cut, whole), f"{length} of {len(data)} bytes decode to another picture"
+
+
+@st.composite
+def damaged_files(draw: st.DrawFn) -> bytes:
+    """A sound file with a few bytes changed, mostly in its header, and perhaps some missing."""
+    data = bytearray(WHOLE[draw(st.sampled_from(sorted(KINDS)))])
+    positions = st.one_of(st.integers(0, 120), st.integers(0, len(data) - 1)).map(lambda at: min(at, len(data) - 1))
+    for position, value in draw(st.lists(st.tuples(positions, st.integers(0, 255)), min_size=1, max_size=8)):
+        data[position] = value
+    hole = draw(positions)
+    return bytes(data[:hole] + data[hole + draw(st.integers(0, 40)) :])
+
+
+@settings(max_examples=500, deadline=2000)
+@given(damaged_files())
+def test_damage_raises_only_picture_errors(data: bytes) -> None:
+    _decodes_or_says_why(data)
+
+
+@pytest.mark.long
+@settings(max_examples=100_000, deadline=2000)
+@given(damaged_files())
+def test_much_damage_raises_only_picture_errors(data: bytes) -> None:
+    _decodes_or_says_why(data)
+
+
+def _decodes_or_says_why(data: bytes) -> None:
+    try:
+        pixels = decode(data, SMALL)
+    except PictureError:
+        return
+    assert pixels.shape == (32, 32, 3)
+
+
+@given(st.sampled_from(sorted(WHOLE)), st.binary(max_size=200))
+def test_noise_behind_a_signature_raises_only_picture_errors(kind: str, noise: bytes) -> None:
+    with pytest.raises(PictureError):
+        decode(WHOLE[kind][:12] + noise, SMALL)
+
+
+@given(st.binary(max_size=300))
+def test_markup_patterns_are_quick_on_anything(noise: bytes) -> None:
+    for data in (noise, b"<" * 512, b"<!---->" * 73, b"<?xml " + noise * 5):
+        with pytest.raises(PictureError):
+            decode(data, SMALL)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_eight_orientations_are_one_picture(kind: str) -> None:
+    """Blocks of one colour, as large as two JPEG blocks, survive JPEG equally whichever way they are turned."""
+    blocks = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    picture = Image.fromarray(blocks.repeat(32, axis=0).repeat(32, axis=1))
+    options = {"JPEG": {"subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
+    preprocess = Preprocess(size=56, crop=0.875)
+    files = [corpus.turned(picture, orientation, kind, **options) for orientation in range(1, 9)]
+    assert len(set(files)) == 8
+    assert open_rgb(files[5], preprocess.short_side).size == ((128, 96) if kind == "JPEG" else (256, 192))
+    tensors = [decode(file, preprocess) for file in files]
+    for tensor in tensors[1:]:
+        assert np.array_equal(tensor, tensors[0])
+    straight = decode(corpus.encode(picture, kind, **options), preprocess)
+    assert np.array_equal(straight, tensors[0])
+
+
+@pytest.mark.parametrize(
+    ("size", "at_least", "expected"),
+    [
+        ((1000, 600), 300, (500, 300)),
+        ((1000, 600), 301, (1000, 600)),
+        ((1000, 600), 75, (125, 75)),
+        ((1000, 600), 20, (125, 75)),
+        ((1001, 603), 150, (251, 151)),
+        ((50, 40), 64, (50, 40)),
+        ((1000, 600), None, (1000, 600)),
+    ],
+)
+def test_draft_rule(size: tuple[int, int], at_least: int | None, expected: tuple[int, int]) -> None:
+    data = corpus.encode(corpus.scene(size), "JPEG")
+    assert open_rgb(data, at_least).size == expected
+    assert open_rgb(corpus.encode(corpus.scene((100, 60)), "PNG"), at_least).size == (100, 60)
+
+
+def test_draft_is_close_to_the_full_decode() -> None:
+    data = corpus.encode(corpus.scene((900, 700)), "JPEG", quality=95)
+    preprocess = Preprocess(size=77, crop=0.875)
+    assert open_rgb(data, preprocess.short_side).size == (225, 175)
+    difference = np.abs(decode(data, preprocess).astype(int) - fit(open_rgb(data), preprocess))
+    assert difference.mean() < 1
+    assert difference.max() <= 6
+
+
+@pytest.mark.parametrize("resample", ["bicubic", "bilinear"])
+def test_fit_equals_resize_then_central_crop(resample: str) -> None:
+    picture = corpus.scene((512, 256))
+    filters = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+    classic = np.asarray(picture.resize((256, 128), filters[resample]))[8:120, 72:184]
+    one_step = fit(picture, Preprocess(size=112, crop=0.875, resample=resample))  # type: ignore[arg-type]
+    assert np.abs(classic.astype(int) - one_step).max() <= 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.sampled_from([0.5, 0.875, 0.9, 1.0]))
+def test_fit_of_any_size_commutes_with_mirroring(width: int, height: int, size: int, crop: float) -> None:
+    picture = Image.fromarray(np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    preprocess = Preprocess(size=size, crop=crop)
+    mirrored = fit(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT), preprocess)
+    assert np.abs(mirrored[:, ::-1].astype(int) - fit(picture, preprocess)).max() <= 3
+
+
+def test_the_limit_counts_pixels_before_the_draft() -> None:
+    data = corpus.encode(corpus.scene((100, 80)), "JPEG")
+    decode(data, Preprocess(8), max_pixels=8000)
+    with pytest.raises(PictureError, match="100 x 80 pixels is over the limit"):
+        decode(data, Preprocess(8), max_pixels=7999)
+
+
+def test_what_was_used_up_does_not_travel_on(tmp_path: Path) -> None:
+    """A picture that is saved again must be shown as it was decoded: not turned or colour-managed twice."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = corpus.encode(corpus.scene(), "PNG", exif=exif.tobytes(), icc_profile=corpus.icc_rgb("grb"))
+    picture = open_rgb(data)
+    assert np.array_equal(np.asarray(open_rgb(corpus.encode(picture, "PNG"))), np.asarray(picture))
+
+
+def test_srgb_profiles_cost_nothing_and_change_nothing() -> None:
+    plain = corpus.encode(corpus.scene(), "PNG")
+    tagged = corpus.encode(corpus.scene(), "PNG", icc_profile=corpus.icc_rgb("rgb", gamma=2.2))
+    srgb = _srgb_profile()
+    assert np.array_equal(decode(plain, SMALL), decode(corpus.encode(corpus.scene(), "PNG", icc_profile=srgb), SMALL))
+    assert np.abs(decode(plain, SMALL).astype(int) - decode(tagged, SMALL)).max() <= 12
+
+
+def _srgb_profile() -> bytes:
+    from PIL import ImageCms
+
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def test_warnings_as_errors_change_no_result() -> None:
+    cases = [case for case in SOUND if case.name.startswith("broken")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before = len(warnings.filters)
+        with ThreadPoolExecutor(4) as pool:
+            strict = list(pool.map(lambda case: decode(case.data, SMALL), cases * 5))
+        assert len(warnings.filters) <= before + 1
+        with pytest.raises(UserWarning):
+            warnings.warn("of somebody else", stacklevel=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lax = [decode(case.data, SMALL) for case in cases * 5]
+    assert all(map(np.array_equal, strict, lax))
+
+
+def test_many_threads_decode_as_one() -> None:
+    def attempt(case: Case) -> str | bytes:
+        try:
+            return decode(case.data, SMALL).tobytes()
+        except PictureError as error:
+            return str(error)
+
+    alone = [attempt(case) for case in CASES]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(attempt, CASES * 3)) == alone * 3
+
+
+def test_files_that_cannot_be_read() -> None:
+    with corpus.unprivileged_folder() as folder:
+        with pytest.raises(PictureError, match="cannot read: no such file"):
+            read(folder / "none.jpg")
+        with pytest.raises(PictureError, match="cannot read: is a directory"):
+            read(folder)
+        closed = corpus.write(SOUND[0], folder)
+        closed.chmod(0)
+        with pytest.raises(PictureError, match="cannot read: permission denied"):
+            decode(closed, SMALL)
+
+
+def test_a_huge_stranger_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "film.jpg"
+    with path.open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(PictureError, match="zero bytes"):
+        read(path)
+
+
+def test_heic_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(PictureError, match=re.escape('pip install "genus[heif]"')):
+        decode(WHOLE["HEIC"], SMALL)

@@ -1,0 +1,112 @@
+"""The pass over all files: nothing lost, nothing touched, every bad file listed with its reason."""
+
+import csv
+import hashlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from genus.data import inspect as inspect_module
+from genus.data.folder import Picture, scan
+from genus.data.inspect import BadFile, Inspected, Inspection, bad_files_csv, inspect, require_usable
+from genus.errors import DataError
+from genus.types import Event, Preprocess, Progress, ignore_events
+from tests import corpus
+
+SMALL = Preprocess(size=16)
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_file_of_the_corpus_is_either_good_or_listed(tmp_path: Path, workers: int) -> None:
+    pictures = [Picture(corpus.write(case, tmp_path), "any") for case in corpus.CASES]
+    pictures.append(Picture(tmp_path / "gone.jpg", "any"))
+    before = contents(tmp_path)
+    events: list[Event] = []
+    inspection = inspect(pictures, SMALL, workers, events.append)
+    assert [good.picture.path.name for good in inspection.good] == [case.name for case in corpus.SOUND]
+    assert [bad.path.name for bad in inspection.bad] == [case.name for case in corpus.BAD] + ["gone.jpg"]
+    for good, case in zip(inspection.good, corpus.SOUND, strict=True):
+        assert good.sha256 == hashlib.sha256(case.data).hexdigest()
+    for bad, case in zip(inspection.bad, corpus.BAD, strict=False):
+        assert re.match(case.reason or "", bad.reason)
+    assert inspection.bad[-1].reason == "cannot read: no such file or directory"
+    assert events[-1] == Progress("Reading pictures", len(pictures), len(pictures))
+    assert contents(tmp_path) == before
+
+
+def test_few_pictures_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that reads the results is slow: the pool must not run ahead of it without end."""
+    begun = []
+
+    def slow_start(picture: Picture, preprocess: Preprocess) -> BadFile:
+        begun.append(picture)
+        return BadFile(picture.path, picture.label, "x")
+
+    monkeypatch.setattr(inspect_module, "_inspect_one", slow_start)
+    pictures = [Picture(Path(f"{n}.jpg"), "any") for n in range(500)]
+    results = inspect_module._in_threads(pictures, SMALL, workers=2)
+    next(results)
+    assert len(begun) <= 10
+    assert 1 + sum(1 for _ in results) == 500
+
+
+def test_events_are_few(tmp_path: Path) -> None:
+    root = corpus.write_folder(tmp_path / "photos", {"cat": 150, "dog": 150})
+    events: list[Event] = []
+    inspect(scan(root).pictures, SMALL, 2, events.append)
+    assert 1 <= len(events) < 60
+
+
+def test_an_error_of_ours_is_not_taken_for_a_bad_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(inspect_module, "decode", broken)
+    root = corpus.write_folder(tmp_path / "photos", {"cat": 3, "dog": 3})
+    with pytest.raises(RuntimeError, match="a bug"):
+        inspect(scan(root).pictures, SMALL, 2, ignore_events)
+
+
+def outcome(good: int, bad: int, lost: int = 0) -> Inspection:
+    """So many good and bad pictures of "cat", one good "dog", and ``lost`` bad ones of "fox"."""
+    sound = [Inspected(Picture(Path(f"cat/{n}.jpg"), "cat"), "0" * 64) for n in range(good)]
+    sound.append(Inspected(Picture(Path("dog/1.jpg"), "dog"), "0" * 64))
+    unsound = [BadFile(Path(f"cat/bad{n}.jpg"), "cat", "empty file") for n in range(bad)]
+    return Inspection(tuple(sound), (*unsound, *(BadFile(Path("fox/1.jpg"), "fox", "empty file") for _ in range(lost))))
+
+
+def test_five_in_a_hundred_may_be_bad() -> None:
+    require_usable(outcome(good=94, bad=5), ["cat", "dog"])
+    require_usable(outcome(good=132, bad=7), ["cat", "dog"])
+    require_usable(outcome(good=1, bad=0), ["cat", "dog"])
+    with pytest.raises(DataError) as caught:
+        require_usable(outcome(good=362, bad=37), ["cat", "dog"])
+    assert str(caught.value) == (
+        "37 of 400 pictures (9.2 %) cannot be read, more than 5 %: cat/bad0.jpg (empty file); cat/bad1.jpg "
+        "(empty file); cat/bad2.jpg (empty file). See bad_files.csv; repair or remove them."
+    )
+    with pytest.raises(DataError, match=r"^6 of 101 pictures"):
+        require_usable(outcome(good=94, bad=6), ["cat", "dog"])
+
+
+def test_no_class_may_lose_all() -> None:
+    with pytest.raises(DataError, match=r"No picture of 'fox' can be read: fox/1\.jpg \(empty file\)"):
+        require_usable(outcome(good=98, bad=0, lost=1), ["cat", "dog", "fox"])
+
+
+def test_bad_files_csv_is_safe_and_complete() -> None:
+    names = [*corpus.ODD_NAMES, "@x", "+1", "plain,comma.jpg"]
+    text = bad_files_csv([BadFile(Path(name), label, 'say "why", twice') for name in names for label in ("=1", "a")])
+    rows = list(csv.reader(io.StringIO(text.encode("utf-8").decode("utf-8"), newline="")))
+    assert rows[0] == ["path", "label", "reason"]
+    assert len(rows) == 1 + 2 * len(names)
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for row in rows for cell in row)
+    for row, name in zip(rows[1::2], names, strict=True):
+        assert row[0].removeprefix("'") == name.replace("\udce9", "\\udce9")
+        assert row[1:] == ["'=1", 'say "why", twice']
