@@ -196,7 +196,7 @@ def model(paths: set[str]) -> set[tuple[str, str, Part | None]] | None:
     return pictures
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(TREES)
 def test_random_trees_agree_with_the_model(paths: set[str]) -> None:
     expected = model(paths)

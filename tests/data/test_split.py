@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genus.data.folder import Picture
@@ -17,7 +17,6 @@ from genus.errors import DataError
 from genus.types import Part
 
 ROOT = Path("/data")
-Item = tuple[str, int]  # label, and the number that stands for the bytes
 
 
 def picture(label: str, number: int, part: Part | None = None, group: str | None = None, name: str = "") -> Inspected:
@@ -93,8 +92,7 @@ def test_groups_and_copies_stay_together(rows: list[tuple[str, int, str | None]]
     items = [picture(label, n, group=group, name=f"{i}") for i, (label, n, group) in enumerate(rows)]
     try:
         result = split(items, seed)
-    except DataError as error:
-        assert "No training picture" in str(error)
+    except DataError:  # a group that spans classes may take all pictures of one to the other side
         return
     where: dict[str, set[Part]] = {}
     for item, member in zip(items, result.pictures, strict=True):
@@ -116,6 +114,24 @@ def test_an_earlier_split_is_binding(classes: dict[str, int], more: dict[str, in
         assert train > 0
         assert test > 0 or n - before == 0 or n < 2
         assert val > 0 or n - before == 0 or n < 3 or (n - before == 1 and before < 3)
+
+
+def test_new_pictures_of_an_earlier_group_follow_it() -> None:
+    plants = [picture("cat", n, group=f"plant {n % 40}") for n in range(80)]
+    earlier = split(plants, seed=0)
+    where = {item.picture.group: member.part for item, member in zip(plants, earlier.pictures, strict=True)}
+    grown = [*plants, *(picture("cat", n, group=f"plant {n % 60}") for n in range(80, 200))]
+    for item, member in zip(grown, split(grown, 1, earlier).pictures, strict=True):
+        assert member.part == where.get(item.picture.group, member.part)
+
+
+def test_a_small_class_grows_by_rank_around_what_is_bound() -> None:
+    ten = split(pictures(10), seed=0)
+    assert counts(ten) == (7, 1, 2)
+    for seed in range(5):
+        assert counts(split(pictures(11), seed, ten)) == (8, 1, 2)
+    tested = Split(tuple(Member(item.picture.path, "cat", item.sha256, Part.TEST) for item in pictures(2)), seed=0)
+    assert counts(split(pictures(3), 0, tested)) == (1, 0, 2)
 
 
 def test_shares() -> None:
@@ -155,7 +171,7 @@ def test_another_seed_gives_another_split() -> None:
 def test_the_split_is_frozen_for_ever() -> None:
     """Old runs and new versions must agree on who is where; this number may never change."""
     fingerprint = split([*pictures(300), *pictures(7, "dog", 1000)], seed=42).fingerprint
-    assert fingerprint == "?"
+    assert fingerprint == "14331a4b052b06c5ac8b4ff04364a92fe6c0a4bfc8f508a19e341ddf12afa6ef"
 
 
 @pytest.mark.parametrize("missing", [Part.VAL, Part.TEST, None])

@@ -188,7 +188,8 @@ def _require_trained(pictures: Sequence[Member]) -> None:
     trained = {member.label for member in pictures if member.part == Part.TRAIN}
     if lost := sorted({member.label for member in pictures} - trained):
         raise DataError(
-            f"No training picture of {listing(lost)}: all are in val or test. Add pictures, or remove the class."
+            f"No training picture of {listing(lost)}: all are in val or test. "
+            "Add pictures, remove the class, or choose another seed."
         )
 
 

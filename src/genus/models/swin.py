@@ -187,7 +187,7 @@ class Swin(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
-        rates = iter(torch.linspace(0, drop_path, sum(depths)).tolist())
+        rates = iter(drop_path * block / max(sum(depths) - 1, 1) for block in range(sum(depths)))
         self.embed = PatchEmbedding(dim)
         self.layers = nn.ModuleList()
         for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):

@@ -11,7 +11,7 @@ taken out and becomes ``head``; what is left of ``forward_head`` is ``pool``. Fe
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,17 @@ from genus.errors import MachineError, UsageError, nearest
 from genus.models.backbone import parameter_groups
 from genus.types import Preprocess
 
-Form = Literal["NCHW", "NHWC", "tokens"]
+
+
+class Anatomy(NamedTuple):
+    """How a timm model is made: the form of its features, its prefix tokens, the name of its one linear classifier.
+
+    ``classifier`` is None where there are several.
+    """
+
+    form: Literal["NCHW", "NHWC", "tokens"]
+    prefix: int
+    classifier: str | None
 
 
 class TimmBackbone(nn.Module):
@@ -42,9 +52,9 @@ class TimmBackbone(nn.Module):
         config = _pretrained_config(timm_name)
         side = image_size or config.input_size[-1]
         sized = {"img_size": side} if config.fixed_input_size else {}
-        self.form, self.prefix = _probe(timm_name, side, sized)
+        self.form, self.prefix, classifier = _examine(timm_name, side, sized)
         self.network = _create(timm_name, pretrained, num_classes=num_classes, **sized)
-        self.head = _take_classifier(self.network, num_classes)
+        self.head = _take_classifier(self.network, classifier, num_classes)
         self.num_features = self.head.in_features
 
     @property
@@ -129,19 +139,30 @@ def _pretrained_config(timm_name: str) -> Any:
         raise UsageError(f"timm has no model named '{timm_name}'.{nearest(timm_name, known)}") from error
 
 
-def _probe(timm_name: str, side: int, sized: dict[str, int]) -> tuple[Form, int]:
-    """The form of a model's features and its number of prefix tokens, seen on the meta device without computing."""
+def _examine(timm_name: str, side: int, sized: dict[str, int]) -> Anatomy:
+    """Look at a copy on the meta device, where nothing is computed. ``side``: of the square picture, in pixels."""
     with torch.device("meta"), torch.no_grad():
-        network = _timm().create_model(timm_name, num_classes=0, **sized).eval()
+        network = _timm().create_model(timm_name, **sized).eval()
         maps = network.forward_features(torch.zeros(1, 3, side, side))
-    if not isinstance(maps, Tensor) or not hasattr(network, "reset_classifier"):
-        raise UsageError(
-            f"timm:{timm_name} cannot be trained here: it has several feature maps at its end or takes no classifier. "
-            "Choose another model."
-        )
+        if not isinstance(maps, Tensor) or not hasattr(network, "reset_classifier"):
+            raise UsageError(
+                f"timm:{timm_name} cannot be used: it ends in several feature maps or takes no classifier. "
+                "Choose another model."
+            )
+        before = _linear_layers(network)
+        network.reset_classifier(0)
+    after = _linear_layers(network)
+    classifiers = [name for name, layer in before.items() if after.get(name) is not layer]
+    classifier = classifiers[0] if len(classifiers) == 1 else None
     if maps.ndim == 4:
-        return getattr(network, "output_fmt", "NCHW"), 0
-    return "tokens", maps.shape[1] - math.isqrt(maps.shape[1]) ** 2  # a square picture: the patches make a square
+        return Anatomy(getattr(network, "output_fmt", "NCHW"), 0, classifier)
+    prefix = maps.shape[1] - math.isqrt(maps.shape[1]) ** 2  # the patches of a square picture make a square
+    return Anatomy("tokens", prefix, classifier)
+
+
+def _linear_layers(network: nn.Module) -> dict[str, nn.Module]:
+    """Linear layers and convolutions by name; some classifiers are 1 x 1 convolutions over the pooled vector."""
+    return {name: part for name, part in network.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)}
 
 
 def _create(timm_name: str, pretrained: bool, **arguments: int) -> Any:
@@ -156,22 +177,18 @@ def _create(timm_name: str, pretrained: bool, **arguments: int) -> Any:
         ) from error
 
 
-def _take_classifier(network: Any, num_classes: int) -> nn.Linear:
-    """Make ``network`` give pooled features, and return its classifier; a fresh one unless it is one linear layer."""
-    before = set(_parts_with_weights(network))
-    network.reset_classifier(0)
-    taken = before - set(_parts_with_weights(network))
-    if len(taken) == 1 and isinstance(layer := taken.pop(), nn.Linear | nn.Conv2d):
-        return layer if isinstance(layer, nn.Linear) else _as_linear(layer)
-    return nn.Linear(network.head_hidden_size, num_classes)
-
-
-def _parts_with_weights(network: nn.Module) -> list[nn.Module]:
-    return [part for part in network.modules() if next(part.parameters(recurse=False), None) is not None]
+def _take_classifier(network: Any, name: str | None, num_classes: int) -> nn.Linear:
+    """Make ``network`` give pooled features, and return its classifier, or a fresh one where it had several."""
+    if name is None:
+        network.reset_classifier(0)
+        return nn.Linear(network.head_hidden_size, num_classes)
+    layer = network.get_submodule(name)
+    network.set_submodule(name, nn.Identity())
+    return layer if isinstance(layer, nn.Linear) else _as_linear(layer)
 
 
 def _as_linear(convolution: nn.Conv2d) -> nn.Linear:
-    """Some classifiers are 1 x 1 convolutions over the pooled vector: the same sums."""
+    """A 1 x 1 convolution over one place: the same sums."""
     linear = nn.Linear(convolution.in_channels, convolution.out_channels, bias=convolution.bias is not None)
     linear.weight = nn.Parameter(convolution.weight.detach().flatten(1))
     linear.bias = convolution.bias

@@ -26,7 +26,7 @@ NAME_COLUMNS = 28
 WORST_MISTAKE = 0.5  # the share of a class mistaken for one other that gets the darkest colour
 EMPTY_ROW = "#efefef"
 POINTS = 72  # in an inch
-EM_PER_COLUMN = 0.62  # width of an average letter
+EM_PER_COLUMN = 0.62  # width of an average letter of DejaVu Sans
 
 
 def confusion_csv(confusion: Counts, classes: Sequence[str]) -> str:
@@ -36,7 +36,7 @@ def confusion_csv(confusion: Counts, classes: Sequence[str]) -> str:
     UTF-8 become escapes.
     """
     _require_square(confusion, classes)
-    names = [_cell(name) for name in classes]
+    names = [_csv_cell(name) for name in classes]
     out = io.StringIO()
     # Quoted text: with "\n" as line end, a "\r" in a name would otherwise break the line in two.
     rows = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
@@ -74,7 +74,7 @@ def confusion_figure(confusion: Counts, classes: Sequence[str], title: str) -> "
         _write_counts(axes, confusion, colours, cell)
     if len(classes) > WITH_PERCENTAGES:
         _draw_keys(figure, side)
-    axes.set_title(_wrap(title, side), loc="left", fontweight="bold", pad=10, parse_math=False)
+    axes.set_title(_wrap(title, side), loc="left", fontsize=12, pad=10, parse_math=False)
     return figure
 
 
@@ -93,7 +93,7 @@ def _require_square(confusion: Counts, classes: Sequence[str]) -> None:
         raise ValueError(f"The confusion matrix is {confusion.shape}, but there are {len(classes)} classes.")
 
 
-def _cell(name: str) -> str:
+def _csv_cell(name: str) -> str:
     name = name.encode("utf-8", "backslashreplace").decode()
     return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 

@@ -53,7 +53,7 @@ def _draw_losses(axes: "Axes", history: Sequence[EpochResult]) -> None:
     _line(axes, history, lambda result: result.train_loss, BLUE, "training")
     if any(result.val_loss is not None for result in history):
         _line(axes, history, lambda result: result.val_loss, ORANGE, "validation")
-        axes.legend(loc="upper right")
+        axes.legend()
     _start_at_zero(axes)
 
 
@@ -65,10 +65,9 @@ def _draw_accuracy(axes: "Axes", history: Sequence[EpochResult]) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
     best = best_epoch(history)
     if best and best.val_accuracy is not None:
-        axes.plot(best.epoch, best.val_accuracy, "o", color=INK, markersize=5, clip_on=False)
-        text = f"best: {100 * best.val_accuracy:.1f} % (epoch {best.epoch})"
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
-        axes.text(0.97, 0.06, text, transform=axes.transAxes, horizontalalignment="right", bbox=box)
+        mark = f"best: {100 * best.val_accuracy:.1f} % (epoch {best.epoch})"
+        dot = axes.plot(best.epoch, best.val_accuracy, "o", color=INK, markersize=5, clip_on=False, label=mark)
+        axes.legend(handles=dot, handlelength=1)
 
 
 def _draw_rate(axes: "Axes", history: Sequence[EpochResult]) -> None:

@@ -1,0 +1,145 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn import metrics as sklearn_metrics
+
+from genus.evaluate.metrics import Evaluation, evaluate, to_json
+
+Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> Answers:
+    """Few pictures, few classes and coarse logits: ties, absent and never predicted classes come up all the time."""
+    count, classes = draw(st.integers(1, 12)), draw(st.integers(2, 6))
+    row = st.lists(st.integers(-4, 4), min_size=classes, max_size=classes)
+    logits = draw(st.lists(row, min_size=count, max_size=count))
+    labels = draw(st.lists(st.integers(0, classes - 1), min_size=count, max_size=count))
+    return np.array(logits, dtype=np.float32) / 2, np.array(labels, dtype=np.int64)
+
+
+def names(count: int) -> list[str]:
+    return [f"class {number}" for number in range(count)]
+
+
+@settings(max_examples=60)
+@given(answers())
+def test_equals_counting_by_hand(case: Answers) -> None:
+    logits, labels = case
+    result = evaluate(logits, labels, names(logits.shape[1]))
+    rows, truths = logits.tolist(), labels.tolist()
+    orders = [sorted(range(len(row)), key=lambda k, row=row: (-row[k], k)) for row in rows]
+    pairs = [(truth, order[0]) for truth, order in zip(truths, orders, strict=True)]
+
+    assert result.n == len(rows)
+    assert result.accuracy == pytest.approx(sum(truth == guess for truth, guess in pairs) / len(pairs))
+    assert set(result.top_k) == {k for k in (2, 3, 5) if k <= logits.shape[1]}
+    for k, value in result.top_k.items():
+        assert value == pytest.approx(
+            sum(truth in order[:k] for truth, order in zip(truths, orders, strict=True)) / len(rows)
+        )
+    losses = [math.log(sum(math.exp(x - row[truth]) for x in row)) for row, truth in zip(rows, truths, strict=True)]
+    assert result.log_loss == pytest.approx(math.fsum(losses) / len(losses), abs=1e-12)
+    for k, one in enumerate(result.per_class):
+        own, guessed, right = truths.count(k), sum(guess == k for _, guess in pairs), pairs.count((k, k))
+        assert (one.label, one.n) == (f"class {k}", own)
+        assert one.precision == (pytest.approx(right / guessed) if guessed else None)
+        assert one.recall == (pytest.approx(right / own) if own else None)
+        assert one.f1 == (pytest.approx(2 * right / (own + guessed)) if own else None)
+        assert result.confusion[k].tolist() == [pairs.count((k, other)) for other in range(logits.shape[1])]
+
+
+@settings(max_examples=25)
+@given(answers())
+def test_averages_equal_scikit_learn(case: Answers) -> None:
+    logits, labels = case
+    result = evaluate(logits, labels, names(logits.shape[1]))
+    for average, ours in (("macro", result.macro), ("weighted", result.weighted)):
+        *theirs, _ = sklearn_metrics.precision_recall_fscore_support(
+            labels, logits.argmax(axis=1), labels=np.unique(labels), average=average, zero_division=0
+        )
+        assert [ours.precision, ours.recall, ours.f1] == pytest.approx(theirs)
+    probabilities = np.exp(logits, dtype=np.float64) / np.exp(logits, dtype=np.float64).sum(axis=1, keepdims=True)
+    expected = sklearn_metrics.log_loss(labels, probabilities, labels=range(logits.shape[1]))
+    assert result.log_loss == pytest.approx(expected)
+
+
+@settings(max_examples=25)
+@given(answers())
+def test_the_whole_is_consistent(case: Answers) -> None:
+    logits, labels = case
+    result = evaluate(logits, labels, names(logits.shape[1]))
+    assert result.confusion.trace() / result.confusion.sum() == pytest.approx(result.accuracy)
+    assert result.weighted.recall == pytest.approx(result.accuracy)
+    ladder = [result.accuracy, *result.top_k.values()]
+    assert ladder == sorted(ladder)
+    assert result.top_k.get(logits.shape[1], 1.0) == 1.0
+
+
+def evaluate_guesses(truths: list[int], guesses: list[int], classes: int) -> Evaluation:
+    return evaluate(np.eye(classes)[guesses], np.array(truths), names(classes))
+
+
+def test_class_without_pictures_and_class_never_predicted() -> None:
+    """Class 1 is never predicted, class 2 has no pictures but is predicted once, class 3 does not occur at all."""
+    result = evaluate_guesses([0, 0, 0, 1], [0, 0, 2, 0], classes=4)
+    assert [(one.n, one.precision, one.recall, one.f1) for one in result.per_class] == [
+        (3, pytest.approx(2 / 3), pytest.approx(2 / 3), pytest.approx(2 / 3)),
+        (1, None, 0.0, 0.0),
+        (0, 0.0, None, None),
+        (0, None, None, None),
+    ]
+    assert result.macro.precision == pytest.approx((2 / 3 + 0) / 2)
+    assert result.macro.recall == pytest.approx((2 / 3 + 0) / 2)
+    assert result.weighted.precision == pytest.approx(3 / 4 * 2 / 3)
+
+
+def test_among_equal_logits_the_first_class_wins() -> None:
+    result = evaluate(np.zeros((4, 4)), np.array([0, 1, 2, 3]), names(4))
+    assert result.confusion[:, 0].tolist() == [1, 1, 1, 1]
+    assert (result.accuracy, result.top_k) == (0.25, {2: 0.5, 3: 0.75})
+    assert result.log_loss == pytest.approx(math.log(4))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_log_loss_of_huge_logits(dtype: type[np.floating]) -> None:
+    logits = np.array([[30_000, -30_000], [30_000, -30_000]], dtype=dtype)
+    assert evaluate(logits, np.array([0, 1]), names(2)).log_loss == pytest.approx(30_000)
+
+
+def test_json_is_plain_and_complete() -> None:
+    result = evaluate_guesses([0, 1, 1], [0, 1, 0], classes=3)
+    value = to_json(result)
+    assert json.loads(json.dumps(value, allow_nan=False)) == value
+    kinds = [f"{kind}_{name}" for kind in ("macro", "weighted") for name in ("precision", "recall", "f1")]
+    assert list(value) == ["n", "accuracy", "top_k", *kinds, "log_loss", "per_class", "confusion"]
+    assert value["accuracy"] == {"value": pytest.approx(2 / 3)}
+    assert value["top_k"] == {"2": {"value": 1.0}, "3": {"value": 1.0}}
+    assert value["macro_recall"] == {"value": pytest.approx(0.75)}
+    assert value["weighted_precision"] == {"value": pytest.approx(5 / 6)}
+    assert value["per_class"][2] == {"label": "class 2", "n": 0, "precision": None, "recall": None, "f1": None}
+    assert value["confusion"] == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "reason"),
+    [
+        (np.zeros((0, 2)), np.zeros(0, dtype=int), "no pictures"),
+        (np.zeros((3, 2)), np.zeros(2, dtype=int), "do not match"),
+        (np.zeros((3, 4)), np.zeros(3, dtype=int), "do not match"),
+        (np.zeros(2), np.zeros(2, dtype=int), "do not match"),
+        (np.zeros((2, 2)), np.zeros((2, 1), dtype=int), "do not match"),
+        (np.zeros((2, 2)), np.array([0, 2]), "0..1"),
+        (np.zeros((2, 2)), np.array([-1, 0]), "0..1"),
+        (np.array([[0.0, np.nan]]), np.array([0]), "finite"),
+        (np.array([[0.0, -np.inf]]), np.array([0]), "finite"),
+    ],
+)
+def test_input_that_makes_no_sense(logits: NDArray[np.float64], labels: NDArray[np.int64], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        evaluate(logits, labels, names(2))

@@ -1,0 +1,270 @@
+"""Weights files of every published layout load into the same model; what does not fit is refused, with its keys."""
+
+import io
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from transformers import SwinConfig, SwinForImageClassification
+
+from genus.errors import ModelError
+from genus.models.backbone import module
+from genus.models.registry import build
+from genus.models.swin import Swin
+from genus.models.vit import ViT
+from genus.models.weights import load_weights, read_checkpoint
+from tests.models.closeness import assert_equal, randomise
+
+State = dict[str, torch.Tensor]
+
+
+def swin(num_classes: int = 5, window: int = 4) -> Swin:
+    return Swin(dim=8, depths=(2, 2, 2, 2), num_heads=(1, 1, 2, 2), window=window, num_classes=num_classes).eval()
+
+
+def vit(num_classes: int = 5, image_size: int = 32) -> ViT:
+    return ViT(image_size=image_size, patch_size=8, dim=24, depth=2, num_heads=2, num_classes=num_classes).eval()
+
+
+def renamed(state: State, *pairs: tuple[str, str]) -> State:
+    """Our names -> foreign ones, written here a second time and in the other direction."""
+    result = {}
+    for key, tensor in state.items():
+        for pattern, replacement in pairs:
+            key = re.sub(pattern, replacement, key)
+        result[key] = tensor
+    return result
+
+
+def as_timm_swin(state: State) -> State:
+    return renamed(
+        state,
+        (r"^embed\.", "patch_embed."),
+        (r"\.merging\.", ".downsample."),
+        (r"\.attn\.msa\.", ".attn."),
+        (r"\.attn\.relative_bias$", ".attn.relative_position_bias_table"),
+        (r"^head\.", "head.fc."),
+    )
+
+
+def as_swin_release(state: State) -> State:
+    """Downsampling at the end of the stage before, buffers stored along, a plain head."""
+    foreign = renamed(as_timm_swin(state), (r"^head\.fc\.", "head."))
+    foreign = {
+        re.sub(r"layers\.(\d)\.downsample", lambda m: f"layers.{int(m[1]) - 1}.downsample", key): tensor
+        for key, tensor in foreign.items()
+    }
+    foreign["layers.0.blocks.0.attn.relative_position_index"] = torch.zeros(16, 16, dtype=torch.long)
+    foreign["layers.0.blocks.1.attn_mask"] = torch.zeros(4, 16, 16)
+    return foreign
+
+
+def as_timm_vit(state: State) -> State:
+    return renamed(state, (r"^embed\.(cls_token|pos_embed)$", r"\1"), (r"^embed\.", "patch_embed."))
+
+
+def as_torchvision_vit(state: State) -> State:
+    return renamed(
+        state,
+        (r"^embed\.cls_token$", "class_token"),
+        (r"^embed\.pos_embed$", "encoder.pos_embedding"),
+        (r"^embed\.proj\.", "conv_proj."),
+        (r"^blocks\.(\d+)\.", r"encoder.layers.encoder_layer_\1."),
+        (r"\.norm(\d)\.", r".ln_\1."),
+        (r"\.attn\.qkv\.", ".self_attention.in_proj_"),
+        (r"\.attn\.proj\.", ".self_attention.out_proj."),
+        (r"\.mlp\.fc1\.", ".mlp.0."),
+        (r"\.mlp\.fc2\.", ".mlp.3."),
+        (r"^norm\.", "encoder.ln."),
+        (r"^head\.", "heads.head."),
+    )
+
+
+def as_old_transformers_vit(state: State) -> State:
+    foreign = renamed(
+        state,
+        (r"^embed\.cls_token$", "vit.embeddings.cls_token"),
+        (r"^embed\.pos_embed$", "vit.embeddings.position_embeddings"),
+        (r"^embed\.proj\.", "vit.embeddings.patch_embeddings.projection."),
+        (r"^blocks\.", "vit.encoder.layer."),
+        (r"\.norm1\.", ".layernorm_before."),
+        (r"\.norm2\.", ".layernorm_after."),
+        (r"\.mlp\.fc1\.", ".intermediate.dense."),
+        (r"\.mlp\.fc2\.", ".output.dense."),
+        (r"\.attn\.proj\.", ".attention.output.dense."),
+        (r"^norm\.", "vit.layernorm."),
+        (r"^head\.", "classifier."),
+    )
+    for key in [key for key in foreign if ".attn.qkv." in key]:
+        for name, part in zip(("query", "key", "value"), foreign[key].chunk(3), strict=True):
+            foreign[key.replace("attn.qkv", f"attention.attention.{name}")] = part.clone()
+        del foreign[key]
+    foreign["vit.pooler.dense.weight"] = torch.zeros(2, 2)
+    return foreign
+
+
+LAYOUTS = [
+    ("timm", swin, as_timm_swin),
+    ("Swin release", swin, as_swin_release),
+    ("genus", swin, dict),
+    ("timm", vit, as_timm_vit),
+    ("torchvision", vit, as_torchvision_vit),
+    ("transformers", vit, as_old_transformers_vit),
+    ("genus", vit, dict),
+]
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", "wrapped.pth", "parallel.pt"])
+@pytest.mark.parametrize(("layout", "make", "foreign"), LAYOUTS, ids=lambda value: getattr(value, "__name__", value))
+def test_every_layout_loads_into_the_same_model(layout: str, make, foreign, suffix: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    original, loaded = make(), make()
+    randomise(original)
+    state = foreign(original.state_dict())
+    path = tmp_path / f"model-9{suffix}"
+    if suffix == ".safetensors":
+        save_file({key: tensor.contiguous() for key, tensor in state.items()}, path)
+    else:
+        wrapped = {"model": state} if suffix.startswith("wrapped") else state
+        parallel = {f"module.{key}": tensor for key, tensor in state.items()}
+        torch.save(parallel if suffix.startswith("parallel") else wrapped, path)
+    report = load_weights(loaded, path)
+    assert (report.layout, report.file_classes, report.new_head, report.resized) == (layout, 5, False, ())
+    images = torch.randn(1, 3, 64, 64)
+    assert torch.equal(loaded(images), original(images))
+
+
+@pytest.mark.parametrize("short_names", [True, False])
+def test_published_transformers_swin_layouts(short_names: bool, tmp_path: Path) -> None:
+    """transformers 5 names its tensors anew in memory; the files on the hub carry the old names."""
+    config = SwinConfig(num_labels=5, embed_dim=8, depths=[2, 2, 2, 2], num_heads=[1, 1, 2, 2], window_size=4)
+    theirs = SwinForImageClassification(config).eval()
+    randomise(theirs)
+    state = theirs.state_dict()
+    if not short_names:
+        state = renamed(
+            state,
+            (r"\.attention\.relative_position_bias\.", ".attention.self."),
+            (r"\.attention\.q_proj\.", ".attention.self.query."),
+            (r"\.attention\.k_proj\.", ".attention.self.key."),
+            (r"\.attention\.v_proj\.", ".attention.self.value."),
+            (r"\.attention\.o_proj\.", ".attention.output.dense."),
+            (r"\.mlp\.fc1\.", ".intermediate.dense."),
+            (r"\.mlp\.fc2\.", ".output.dense."),
+        )
+    save_file({key: tensor.contiguous() for key, tensor in state.items()}, tmp_path / "model.safetensors")
+    ours = swin()
+    assert load_weights(ours, tmp_path / "model.safetensors").layout == "transformers"
+    images = torch.randn(1, 3, 128, 128)
+    assert_equal(ours(images), theirs(images).logits)
+
+
+def test_other_class_count_keeps_a_fresh_head_and_says_so(tmp_path: Path) -> None:
+    original, loaded = vit(num_classes=1000), vit(num_classes=3)
+    randomise(original)
+    fresh = loaded.head.weight.clone()
+    save_file(as_timm_vit(original.state_dict()), tmp_path / "w.safetensors")
+    report = load_weights(loaded, tmp_path / "w.safetensors")
+    assert (report.file_classes, report.new_head) == (1000, True)
+    assert torch.equal(loaded.head.weight, fresh)
+    assert torch.equal(loaded.norm.weight, original.norm.weight)
+
+
+def test_headless_file_keeps_a_fresh_head(tmp_path: Path) -> None:
+    state = {key: tensor for key, tensor in as_timm_vit(vit().state_dict()).items() if not key.startswith("head")}
+    save_file(state, tmp_path / "w.safetensors")
+    report = load_weights(vit(), tmp_path / "w.safetensors")
+    assert (report.file_classes, report.new_head) == (None, True)
+
+
+def test_other_input_size_resizes_the_position_table(tmp_path: Path) -> None:
+    save_file(vit(image_size=32).state_dict(), tmp_path / "w.safetensors")
+    assert load_weights(vit(image_size=64), tmp_path / "w.safetensors").resized == ("embed.pos_embed",)
+
+
+def test_other_window_resizes_every_relative_bias_table(tmp_path: Path) -> None:
+    save_file(as_timm_swin(swin(window=4).state_dict()), tmp_path / "w.safetensors")
+    report = load_weights(swin(window=6), tmp_path / "w.safetensors")
+    assert len(report.resized) == 8
+    assert all(key.endswith("relative_bias") for key in report.resized)
+
+
+def test_missing_left_over_and_misshapen_tensors_are_listed(tmp_path: Path) -> None:
+    state = vit().state_dict()
+    del state["norm.bias"]
+    state["register_tokens"] = torch.zeros(1, 4, 24)
+    state["blocks.1.mlp.fc1.bias"] = torch.zeros(7)
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(ModelError) as caught:
+        load_weights(vit(), tmp_path / "w.safetensors")
+    message = str(caught.value)
+    assert "missing: norm.bias" in message
+    assert "left over: register_tokens" in message
+    assert "blocks.1.mlp.fc1.bias [7] instead of [96]" in message
+
+
+def test_file_of_another_family_is_refused(tmp_path: Path) -> None:
+    save_file(vit().state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match="holds no Swin weights"):
+        load_weights(swin(), tmp_path / "w.safetensors")
+
+
+class Bomb:
+    """Unpickling it would leave a file behind."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (self.marker,)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickles_are_refused_and_never_run(zipped: bool, tmp_path: Path) -> None:
+    path, marker = tmp_path / "evil.pth", tmp_path / "owned"
+    if zipped:
+        torch.save({"model": Bomb(marker)}, path)
+    else:
+        path.write_bytes(pickle.dumps({"model": Bomb(marker)}))
+    with pytest.raises(ModelError, match="runs no code|no weights file"):
+        read_checkpoint(path)
+    assert not marker.exists()
+
+
+def _zip_of_a_tensor() -> bytes:
+    buffer = io.BytesIO()
+    torch.save({"embed.cls_token": torch.zeros(3)}, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"short", b"\x00" * 200, b"<html>not found</html>", b"\x08\x00\x00\x00\x00\x00\x00\x00{", _zip_of_a_tensor()[:-40]],
+    ids=["empty", "short", "zeros", "html", "header only", "truncated zip"],
+)
+def test_damaged_files_are_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "weights.bin"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=re.escape(str(path))):
+        load_weights(vit(), path)
+
+
+def test_missing_file_and_non_table_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="No such file"):
+        read_checkpoint(tmp_path / "nothing.safetensors")
+    torch.save([torch.zeros(1)], tmp_path / "list.pth")
+    with pytest.raises(ModelError, match="no table of tensors"):
+        read_checkpoint(tmp_path / "list.pth")
+
+
+def test_real_vit_weights(test_data: Path) -> None:
+    """The ViT-Tiny that lies beside the test pictures: timm layout, 200 classes."""
+    path = test_data / "weights" / "vit_tiny_patch16_224.tinyimagenet200.safetensors"
+    if not path.exists():
+        pytest.skip(f"no {path.name} beside the test data")
+    model = build("vit_tiny_patch16", num_classes=200)
+    report = load_weights(model, path)
+    assert (report.layout, report.file_classes, report.new_head) == ("timm", 200, False)
+    assert module(model)(torch.zeros(1, 3, 224, 224)).shape == (1, 200)
