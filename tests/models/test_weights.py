@@ -241,7 +241,14 @@ def _zip_of_a_tensor() -> bytes:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"short", b"\x00" * 200, b"<html>not found</html>", b"\x08\x00\x00\x00\x00\x00\x00\x00{", _zip_of_a_tensor()[:-40]],
+    [
+        b"",
+        b"short",
+        b"\x00" * 200,
+        b"<html>not found</html>",
+        b"\x08\x00\x00\x00\x00\x00\x00\x00{",
+        _zip_of_a_tensor()[:-40],
+    ],
     ids=["empty", "short", "zeros", "html", "header only", "truncated zip"],
 )
 def test_damaged_files_are_refused(content: bytes, tmp_path: Path) -> None:

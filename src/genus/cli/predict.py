@@ -32,7 +32,7 @@ def predict(
     if csv == STDOUT and json == STDOUT:
         raise UsageError("--csv - and --json - cannot both write to stdout. Give one of them a file.")
     from genus.predictor import load
-    from genus.workflows.predict import CSV_COLUMNS, csv_line, csv_row, find_pictures, json_row, predict_paths
+    from genus.workflows.predict import CSV_HEAD, csv_row, find_pictures, json_row, predict_paths
 
     listed = [line for path in paths for line in (_stdin_lines() if path == "-" else [path])]
     pictures = find_pictures(listed)
@@ -42,7 +42,7 @@ def predict(
         write_csv = files.enter_context(_sink(csv)) if csv else None
         write_json = files.enter_context(_sink(json)) if json else None
         if write_csv:
-            write_csv(csv_line(CSV_COLUMNS))
+            write_csv(CSV_HEAD)
         for row in predict_paths(predictor, pictures, screen):
             failed += row.prediction is None
             if write_csv:

@@ -87,12 +87,16 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # without one, what 
 _PILLOW_FILTER = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 
-def decode(source: Path | bytes, preprocess: Preprocess, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
+def decode(
+    source: Path | bytes | Image.Image, preprocess: Preprocess, max_pixels: int = MAX_PIXELS
+) -> npt.NDArray[np.uint8]:
     """Decode a picture and fit it to ``preprocess``: uint8, size x size x 3 (height, width, RGB), sRGB, 0..255.
 
-    ``source`` is a file or the bytes of one. Safe to call from many threads; Pillow decodes and resizes without
+    ``source`` is a file, the bytes of one, or an open picture. Safe to call from many threads; Pillow decodes and resizes without
     the GIL. Raises PictureError, and nothing else, for any file that cannot be used.
     """
+    if isinstance(source, Image.Image):
+        return fit(upright_rgb(source), preprocess)
     return fit(open_rgb(source, preprocess.short_side, max_pixels), preprocess)
 
 
@@ -187,6 +191,11 @@ def _open(kind: str, data: bytes, at_least: int | None, max_pixels: int) -> Imag
     if kind == "JPEG" and at_least is not None:
         image.draft(None, (at_least, at_least))
     image.load()
+    return upright_rgb(image)
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """A loaded picture in any mode -> RGB: turned as its EXIF says, sRGB, transparency on white, 8 bits."""
     turn = _UPRIGHT.get(_orientation(image))
     rgb = _to_srgb(image)
     rgb = rgb.transpose(turn) if turn is not None else rgb

@@ -3,9 +3,7 @@
 Later checks of the data that need pixels belong into ``_inspect_one``, so that every file is read and decoded once.
 """
 
-import csv
 import hashlib
-import io
 import time
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
@@ -16,6 +14,7 @@ from pathlib import Path
 from genus.data.decode import decode, read
 from genus.data.folder import Picture, listing, plural
 from genus.errors import DataError, PictureError
+from genus.tables import csv_text
 from genus.types import OnEvent, Preprocess, Progress
 
 TOLERATED = 0.05
@@ -85,21 +84,8 @@ def require_usable(inspection: Inspection, classes: Collection[str]) -> None:
 
 
 def bad_files_csv(bad: Sequence[BadFile]) -> str:
-    """The text of ``bad_files.csv``: columns path, label, reason.
-
-    A cell that a spreadsheet would run as a formula gets a quote in front; bytes of a name that are no UTF-8 are
-    written as escapes, so that the text can always be encoded.
-    """
-    out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(["path", "label", "reason"])
-    rows.writerows([_cell(str(file.path)), _cell(file.label), _cell(file.reason)] for file in bad)
-    return out.getvalue()
-
-
-def _cell(text: str) -> str:
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    """The content of ``bad_files.csv``: path, label, reason."""
+    return csv_text([("path", "label", "reason"), *((str(file.path), file.label, file.reason) for file in bad)])
 
 
 def _in_threads(pictures: Sequence[Picture], preprocess: Preprocess, workers: int) -> Iterator[Inspected | BadFile]:

@@ -21,7 +21,6 @@ from genus.models.backbone import parameter_groups
 from genus.types import Preprocess
 
 
-
 class Anatomy(NamedTuple):
     """How a timm model is made: the form of its features, its prefix tokens, the name of its one linear classifier.
 
@@ -142,7 +141,7 @@ def _pretrained_config(timm_name: str) -> Any:
 def _examine(timm_name: str, side: int, sized: dict[str, int]) -> Anatomy:
     """Look at a copy on the meta device, where nothing is computed. ``side``: of the square picture, in pixels."""
     with torch.device("meta"), torch.no_grad():
-        network = _timm().create_model(timm_name, **sized).eval()
+        network = _timm().create_model(timm_name, num_classes=1, **sized).eval()
         maps = network.forward_features(torch.zeros(1, 3, side, side))
         if not isinstance(maps, Tensor) or not hasattr(network, "reset_classifier"):
             raise UsageError(
@@ -172,8 +171,8 @@ def _create(timm_name: str, pretrained: bool, **arguments: int) -> Any:
         return _timm().create_model(timm_name, pretrained=pretrained, **arguments)
     except OSError as error:  # the hub's errors derive from it
         raise MachineError(
-            f"Cannot get the weights of timm:{timm_name}: {error} Connect to the network once (they are kept), "
-            "or give a file with --weights FILE."
+            f"Cannot get the weights of timm:{timm_name}. Connect to the network once (they are kept), or give a file "
+            f"with --weights FILE. Reason: {error}"
         ) from error
 
 

@@ -4,7 +4,6 @@ The layout is recognised by its tensor names; a head for other classes is left o
 tables are resized, and anything that is missing or left over is an error.
 """
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,13 +77,11 @@ def read_checkpoint(path: Path) -> State:
         raise ModelError(f"Cannot read the weights file {path}: {error.strerror}.") from error
     except SafetensorError as error:
         raise ModelError(f"{path} is damaged: {error}. Fetch it again.") from error
-    except pickle.UnpicklingError as error:
+    except Exception as error:  # torch's reader meets damaged bytes with errors of every kind
         raise ModelError(
-            f"{path} is no weights file, or holds more than tensors; genus runs no code from files. "
-            "Save its state_dict alone, best as safetensors."
+            f"{path} is no weights file, is damaged, or holds more than tensors; genus runs no code from files. "
+            "Fetch it again, or save its state_dict alone, best as safetensors."
         ) from error
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
-        raise ModelError(f"{path} is no weights file that can be read: {error}") from error
     return _unwrap(content, path)
 
 

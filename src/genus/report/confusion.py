@@ -1,7 +1,5 @@
 """The confusion matrix as a table and as a picture."""
 
-import csv
-import io
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genus.report.figure import FAINT_INK, GRID, INK, columns, house_style, printable, shorten, to_png
+from genus.tables import csv_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,19 +29,10 @@ EM_PER_COLUMN = 0.62  # width of an average letter of DejaVu Sans
 
 
 def confusion_csv(confusion: Counts, classes: Sequence[str]) -> str:
-    r"""The matrix as CSV: a first line ``"truth \ prediction",<classes>``, then a line a class; text is quoted.
-
-    A class name that a spreadsheet would run as a formula gets a ``'`` in front, and bytes of a name that are no
-    UTF-8 become escapes.
-    """
+    r"""The matrix as CSV: a first line ``truth \ prediction,<classes>``, then a line a class."""
     _require_square(confusion, classes)
-    names = [_csv_cell(name) for name in classes]
-    out = io.StringIO()
-    # Quoted text: with "\n" as line end, a "\r" in a name would otherwise break the line in two.
-    rows = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    rows.writerow(["truth \\ prediction", *names])
-    rows.writerows([name, *counts] for name, counts in zip(names, confusion.tolist(), strict=True))
-    return out.getvalue()
+    rows = ([name, *counts] for name, counts in zip(classes, confusion.tolist(), strict=True))
+    return csv_text([["truth \\ prediction", *classes], *rows])
 
 
 def confusion_png(confusion: Counts, classes: Sequence[str], title: str) -> bytes:
@@ -91,11 +81,6 @@ def percentage(part: int, whole: int) -> str:
 def _require_square(confusion: Counts, classes: Sequence[str]) -> None:
     if confusion.shape != (len(classes), len(classes)):
         raise ValueError(f"The confusion matrix is {confusion.shape}, but there are {len(classes)} classes.")
-
-
-def _csv_cell(name: str) -> str:
-    name = name.encode("utf-8", "backslashreplace").decode()
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 def _cell_inches(count: int) -> float:

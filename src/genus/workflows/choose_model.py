@@ -98,7 +98,7 @@ def preprocess_for(config: TrainConfig, name: str) -> Preprocess:
 
 
 def _arguments(name: str, preprocess: Preprocess) -> dict[str, Any]:
-    """A ViT holds a position table for its size; a transferred head sees its class token and the mean of its patches."""
+    """A ViT holds a position table for its size; a new head sees its class token and the mean of its patches."""
     if name.startswith(("vit_", "dinov2_")):
         return {"image_size": preprocess.size, "pool": "token+mean"}
     return {}

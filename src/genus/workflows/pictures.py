@@ -73,15 +73,15 @@ def prepare_pictures(
             Caution(f"{len(inspection.bad)} files cannot be read and take no part: {folder / BAD_FILES} lists them.")
         )
     require_usable(inspection, catalog.classes)
-    parts = split(inspection.good, config.seed, read_split(config.split, config.data) if config.split else None)
+    parts = split(inspection.good, config.seed, read_split(config.split, catalog.root) if config.split else None)
     for note in parts.notes:
         on_event(Note(note))
     for caution in parts.cautions:
         on_event(Caution(caution))
-    write_json(folder / SPLIT, parts.to_json(config.data))
+    write_json(folder / SPLIT, parts.to_json(catalog.root))
     sizes = ", ".join(f"{len(parts.members(part))} {part}" for part in Part)
     on_event(Note(f"Split: {sizes}."))
-    return Pictures(config.data, catalog.classes, parts, inspection.bad)
+    return Pictures(catalog.root, catalog.classes, parts, inspection.bad)
 
 
 def read_split(path: Path, root: Path) -> Split:

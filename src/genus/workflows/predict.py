@@ -1,20 +1,18 @@
 """``genus predict``: names for files, folders, patterns; one bad file never loses the others' rows."""
 
-import csv
 import glob
-import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from genus.data.folder import SUFFIXES
 from genus.errors import DataError
+from genus.files import json_text
 from genus.predictor import Predictor
+from genus.tables import csv_text
 from genus.types import OnEvent, Prediction, Progress, ignore_events
 
-CSV_COLUMNS = ("path", "status", "label", "probability", "known", "error")
+CSV_HEAD = "path,status,label,probability,known,error\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +58,13 @@ def find_pictures(arguments: Sequence[str]) -> list[str]:
     return found
 
 
-def csv_line(values: Sequence[Any]) -> str:
-    """One line of CSV. A cell that a spreadsheet would take for a formula gets a ' in front."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(_safe(value) for value in values)
-    return buffer.getvalue()
-
-
 def csv_row(row: Row) -> str:
-    """path,status,label,probability (six decimals),known,error."""
+    """One line: path,status,label,probability (six decimals),known,error."""
     found = row.prediction
     if found is None:
-        return csv_line((row.path, row.status, "", "", "", row.error))
-    return csv_line((row.path, row.status, found.label, f"{found.probability:.6f}", _known(found), row.error))
+        return csv_text([(row.path, row.status, None, None, None, row.error)])
+    known = None if found.known is None else str(found.known).lower()
+    return csv_text([(row.path, row.status, found.label, f"{found.probability:.6f}", known, None)])
 
 
 def json_row(row: Row) -> str:
@@ -87,16 +79,7 @@ def json_row(row: Row) -> str:
         "error": row.error or None,
         "top": [{"label": label, "probability": round(share, 6)} for label, share in found.top] if found else [],
     }
-    return json.dumps(value, ensure_ascii=False) + "\n"
-
-
-def _known(prediction: Prediction) -> str:
-    return "" if prediction.known is None else str(prediction.known).lower()
-
-
-def _safe(value: Any) -> str:
-    text = str(value).encode("utf-8", "backslashreplace").decode()
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return json_text(value) + "\n"
 
 
 def _below(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from genus.bundle import DESCRIPTION
 from genus.config import TrainConfig
 from genus.errors import UsageError
-from genus.files import probe_writable, write_text
+from genus.files import json_text, probe_writable, write_text
 
 CONFIG = "config.toml"
 METRICS = "metrics.json"
@@ -60,4 +60,4 @@ def write_config(folder: Path, config: TrainConfig, **chosen: Any) -> None:
 def append_line(path: Path, value: dict[str, Any]) -> None:
     """Add one JSON line; what was there before stays."""
     with path.open("a", encoding="utf-8", newline="\n") as file:
-        file.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+        file.write(json_text(value) + "\n")

@@ -6,7 +6,7 @@ import torch
 
 from genus.models.layouts.layout import State
 
-_QUERY = re.compile(r"^(.*\battention)\.(?:attention\.|self\.)?(?:query|q_proj)\.(weight|bias)$")
+_QUERY = re.compile(r"^(.*?\battention)\.(?:attention\.|self\.)?(?:query|q_proj)\.(weight|bias)$")
 
 
 def join_qkv(state: State) -> State:
