@@ -49,7 +49,7 @@ class Predictor:
         return self.predict_all([source])[0]
 
     def predict_all(self, sources: Sequence[Source]) -> list[Prediction]:
-        """One answer a picture, in order. Raises PictureError for the first that cannot be read (``answers`` goes on)."""
+        """One answer a picture, in order. Raises PictureError for the first unreadable one (``answers`` goes on)."""
         predictions = []
         for answer in self.answers(sources):
             if answer.logits is None:

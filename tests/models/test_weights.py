@@ -228,7 +228,7 @@ def test_pickles_are_refused_and_never_run(zipped: bool, tmp_path: Path) -> None
         torch.save({"model": Bomb(marker)}, path)
     else:
         path.write_bytes(pickle.dumps({"model": Bomb(marker)}))
-    with pytest.raises(ModelError, match="runs no code|no weights file"):
+    with pytest.raises(ModelError, match="runs no code"):
         read_checkpoint(path)
     assert not marker.exists()
 

@@ -56,7 +56,7 @@ def test_csv_survives_the_round_trip(names: list[str], count: int) -> None:
 
 def test_csv_as_people_see_it() -> None:
     text = confusion_csv(np.array([[3, 1], [0, 2]]), ["cat", "dog"])
-    assert text == '"truth \\ prediction","cat","dog"\n"cat",3,1\n"dog",0,2\n'
+    assert text == "truth \\ prediction,cat,dog\ncat,3,1\ndog,0,2\n"
 
 
 # What stands in the picture

@@ -92,8 +92,8 @@ def decode(
 ) -> npt.NDArray[np.uint8]:
     """Decode a picture and fit it to ``preprocess``: uint8, size x size x 3 (height, width, RGB), sRGB, 0..255.
 
-    ``source`` is a file, the bytes of one, or an open picture. Safe to call from many threads; Pillow decodes and resizes without
-    the GIL. Raises PictureError, and nothing else, for any file that cannot be used.
+    ``source`` is a file, the bytes of one, or an open picture. Safe to call from many threads; Pillow decodes and
+    resizes without the GIL. Raises PictureError, and nothing else, for any file that cannot be used.
     """
     if isinstance(source, Image.Image):
         return fit(upright_rgb(source), preprocess)

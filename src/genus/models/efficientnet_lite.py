@@ -24,7 +24,7 @@ from genus.models.backbone import parameter_groups
 from genus.models.transformer import StochasticDepth
 
 STEM, TOP = 32, 1280
-BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}  # TensorFlow's; its decay of 0.99 is torch's momentum of 0.01
+EPS, MOMENTUM = 1e-3, 0.01  # of batch norm, as in TensorFlow, whose decay of 0.99 is torch's momentum of 0.01
 
 
 class Stage(NamedTuple):
@@ -82,14 +82,14 @@ class ConvNorm(nn.Module):
         self.kernel, self.stride = kernel, stride
         padding = kernel // 2 if stride == 1 else 0  # with stride 1 "same" is symmetric: the convolution does it
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
-        self.norm = nn.BatchNorm2d(outputs, **BATCH_NORM)
+        self.norm = nn.BatchNorm2d(outputs, eps=EPS, momentum=MOMENTUM)
         self.act = nn.ReLU6(inplace=True) if activation else nn.Identity()
 
     def forward(self, maps: Tensor) -> Tensor:
         """B x inputs x H x W -> B x outputs x ceil(H / stride) x ceil(W / stride)."""
         if self.stride > 1:
             maps = pad_same(maps, self.kernel, self.stride)
-        return self.act(self.norm(self.conv(maps)))  # type: ignore[no-any-return]
+        return self.act(self.norm(self.conv(maps)))
 
 
 class MBConv(nn.Module):
@@ -112,7 +112,7 @@ class MBConv(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """B x inputs x H x W -> B x outputs x ceil(H / stride) x ceil(W / stride)."""
         branch = self.project(self.depthwise(self.expand(maps)))
-        return maps + self.drop_path(branch) if self.skip else branch  # type: ignore[no-any-return]
+        return maps + self.drop_path(branch) if self.skip else branch
 
 
 class EfficientNetLite(nn.Module):
@@ -172,15 +172,15 @@ class EfficientNetLite(nn.Module):
 
     def pool(self, features: Tensor) -> Tensor:
         """Mean over all places: B x 1280 x h x w -> B x 1280."""
-        return self.dropout(features.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+        return self.dropout(features.mean(dim=(2, 3)))
 
     def forward(self, images: Tensor) -> Tensor:
         """B x 3 x H x W -> B x classes."""
-        return self.head(self.pool(self.features(images)))  # type: ignore[no-any-return]
+        return self.head(self.pool(self.features(images)))
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Stem, each block, top, head."""
-        parts = [self.stem, *(block for stage in self.blocks for block in stage), self.top, self.head]  # type: ignore[attr-defined]
+        parts = [self.stem, *(block for stage in self.blocks for block in stage.children()), self.top, self.head]
         return [parameter_groups(part) for part in parts]
 
 

@@ -85,11 +85,11 @@ class TimmBackbone(nn.Module):
         elif self.form == "tokens":
             prefix, patches = features.unflatten(1, (self.prefix + 1, -1)).split((self.prefix, 1), dim=1)
             maps = torch.cat([prefix[..., 0, 0], patches[:, 0].flatten(2).transpose(1, 2)], dim=1)
-        return self.network.forward_head(maps)  # type: ignore[no-any-return]
+        return self.network.forward_head(maps)
 
     def forward(self, images: Tensor) -> Tensor:
         """B x 3 x H x W -> B x classes."""
-        return self.head(self.pool(self.features(images)))  # type: ignore[no-any-return]
+        return self.head(self.pool(self.features(images)))
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """By depth as timm groups them for layer-wise rates; a model without such rules: by top-level module."""
@@ -188,7 +188,6 @@ def _take_classifier(network: Any, name: str | None, num_classes: int) -> nn.Lin
 
 def _as_linear(convolution: nn.Conv2d) -> nn.Linear:
     """A 1 x 1 convolution over one place: the same sums."""
-    linear = nn.Linear(convolution.in_channels, convolution.out_channels, bias=convolution.bias is not None)
-    linear.weight = nn.Parameter(convolution.weight.detach().flatten(1))
-    linear.bias = convolution.bias
+    linear = nn.Linear(convolution.in_channels, convolution.out_channels)
+    linear.load_state_dict({"weight": convolution.weight.flatten(1), "bias": convolution.bias})
     return linear

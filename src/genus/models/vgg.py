@@ -82,11 +82,11 @@ class VGG(nn.Module):
         """B x 512 x h x w -> averaged to 7 x 7 places -> two fully connected layers -> B x 4096."""
         places = F.adaptive_avg_pool2d(features, GRID).flatten(1)
         hidden = self.dropout(F.relu(self.fc1(places)))
-        return self.dropout(F.relu(self.fc2(hidden)))  # type: ignore[no-any-return]
+        return self.dropout(F.relu(self.fc2(hidden)))
 
     def forward(self, images: Tensor) -> Tensor:
         """B x 3 x H x W -> B x classes."""
-        return self.head(self.pool(self.features(images)))  # type: ignore[no-any-return]
+        return self.head(self.pool(self.features(images)))
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Each convolution block, the two fully connected layers, the head."""

@@ -30,7 +30,7 @@ def number_stages(state: State) -> State:
 
 
 LAYOUTS = (
-    Layout("native", signature=r"^stem\.conv\.", dropped=COUNTERS),
+    Layout("genus", signature=r"^stem\.conv\.", dropped=COUNTERS),
     Layout(
         "timm",
         signature=r"^conv_stem\.",

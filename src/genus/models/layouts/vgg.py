@@ -33,7 +33,7 @@ def flatten_convolutions(state: State) -> State:
 
 
 LAYOUTS = (
-    Layout("native", signature=r"^blocks\.0\.0\.", dropped=COUNTERS),
+    Layout("genus", signature=r"^blocks\.0\.0\.", dropped=COUNTERS),
     Layout(
         "torchvision",
         signature=r"^classifier\.0\.",

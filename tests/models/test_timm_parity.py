@@ -1,0 +1,102 @@
+"""VGG and EfficientNet-Lite against timm and torchvision, independent implementations, on the same weights.
+
+Runs where timm is installed (``scripts/test-timm``). There, ``python -m tests.models.test_timm_parity --write`` also
+writes ``reference/*.json``, against which the default tests compare.
+"""
+
+import argparse
+import json
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genus.models.backbone import Backbone, module
+from genus.models.layouts import LAYOUTS
+from genus.models.registry import MODELS, build
+from tests.models.closeness import assert_equal, outputs_of, randomise
+from tests.models.seeded import REFERENCE, describe, seeded_images, seeded_state
+from tests.models.torchvision_shim import import_timm, import_torchvision
+
+pytestmark = pytest.mark.timm
+
+VGGS = [name for name in MODELS if name.startswith("vgg")]
+LITES = [name for name in MODELS if name.startswith("efficientnet_lite")]
+STORED = {"vgg11": (1, 3, 64, 96), "vgg11_bn": (1, 3, 64, 96), **dict.fromkeys(LITES, (1, 3, 75, 64))}
+CLASSES = 10
+
+
+def from_timm(name: str) -> nn.Module:
+    theirs = import_timm().create_model(f"tf_{name}" if name in LITES else name, num_classes=CLASSES)
+    return theirs.eval()  # type: ignore[no-any-return]
+
+
+def stages_of(theirs: Any) -> list[nn.Module]:
+    """The modules of timm's and torchvision's models whose outputs are those of our stages."""
+    if hasattr(theirs, "conv_stem"):
+        return [theirs.bn1, *theirs.blocks, theirs.bn2]  # their norms include the activation
+    return [layer for layer in theirs.features if isinstance(layer, nn.MaxPool2d)]
+
+
+def convert(ours: Backbone, layout: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    layouts = LAYOUTS[type(ours).__name__]
+    assert [found.name for found in layouts if found.recognises(state)] == [layout]
+    return next(found for found in layouts if found.name == layout).convert(state)
+
+
+def assert_same_model(name: str, theirs: nn.Module, layout: str, size: int) -> None:
+    """Same weights through the layout: equal stages and logits to 1e-5, equal gradients of all weights to 1e-4."""
+    randomise(theirs)
+    ours = build(name, num_classes=CLASSES)
+    module(ours).eval().load_state_dict(convert(ours, layout, dict(theirs.state_dict())))
+    images = torch.randn(2, 3, size, size)
+    our_stages, our_logits = outputs_of(ours.stages, module(ours), images)
+    their_stages, their_logits = outputs_of(stages_of(theirs), theirs, images)
+    for index, (our_stage, their_stage) in enumerate(zip(our_stages, their_stages, strict=True)):
+        assert_equal(our_stage, their_stage, what=f"stage {index}")
+    assert_equal(our_logits, their_logits, what="logits")
+
+    our_logits.square().sum().backward()
+    their_logits.square().sum().backward()
+    gradients = convert(ours, layout, {key: value.grad for key, value in theirs.named_parameters()})
+    for key, parameter in module(ours).named_parameters():
+        assert parameter.grad is not None
+        assert gradients[key].abs().max() > 0, key
+        assert_equal(parameter.grad, gradients[key], 1e-4, key)
+
+
+@pytest.mark.parametrize("size", [224, 96])
+@pytest.mark.parametrize("name", VGGS)
+def test_vgg_equals_timm(name: str, size: int) -> None:
+    assert_same_model(name, from_timm(name), "timm", size)
+
+
+@pytest.mark.parametrize("size", [224, 300])
+@pytest.mark.parametrize("name", VGGS)
+def test_vgg_equals_torchvision(name: str, size: int) -> None:
+    theirs = getattr(import_torchvision().models, name)(num_classes=CLASSES).eval()
+    assert_same_model(name, theirs, "torchvision", size)
+
+
+@pytest.mark.parametrize("odd", [False, True])
+@pytest.mark.parametrize("name", LITES)
+def test_efficientnet_lite_equals_timm(name: str, odd: bool) -> None:
+    assert_same_model(name, from_timm(name), "timm", 97 if odd else MODELS[name].preprocess.size)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_reference_files_are_what_timm_says(name: str) -> None:
+    from tests.models.seeded import assert_as_stored
+
+    assert_as_stored(name, *run_on_seeded_weights(name))
+
+
+def run_on_seeded_weights(name: str) -> tuple[list[Tensor], Tensor]:
+    """timm's stages and logits. The weights belong to our names, so each goes to where the layout finds it."""
+    theirs = from_timm(name)
+    ours = build(name, num_classes=CLASSES)
+    seeded = seeded_state(module(ours).state_dict())
+    names = {key: value for key, value in theirs.state_dict().items() if value.is_floating_point()}
+    numbered = {key: torch.full_like(value, index) for index, (key, value) in enumerate(names.items())}
+    ...
