@@ -4,6 +4,7 @@ Precision and device are decided here, once, for training and for every consumer
 """
 
 import contextlib
+import re
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -68,13 +69,14 @@ def choose_device(name: str) -> torch.device:
     """``auto``: CUDA, else MPS, else CPU. Raises UsageError for an unknown name, MachineError for a missing device."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if not re.fullmatch(r"(cpu|cuda|mps)(:\d{1,3})?", name):
+        raise UsageError(f"There is no device '{name}'. Choose auto, cpu, cuda, cuda:1 ..., or mps.")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        if name.split(":")[0] not in ("cpu", "cuda", "mps"):
-            raise UsageError(f"There is no device '{name}'. Choose auto, cpu, cuda, cuda:1 ..., or mps.") from error
-        raise MachineError(f"Device '{name}' is not there or does not work: {error}. Try --device cpu.") from error
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise MachineError(f"Device '{name}' is not there or does not work: {reason}. Try --device cpu.") from error
     return device
 
 

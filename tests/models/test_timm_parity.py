@@ -6,6 +6,7 @@ writes ``reference/*.json``, against which the default tests compare.
 
 import argparse
 import json
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -16,8 +17,15 @@ from genus.models.backbone import Backbone, module
 from genus.models.layouts import LAYOUTS
 from genus.models.registry import MODELS, build
 from tests.models.closeness import assert_equal, outputs_of, randomise
-from tests.models.seeded import REFERENCE, describe, seeded_images, seeded_state
-from tests.models.torchvision_shim import import_timm, import_torchvision
+from tests.models.seeded import (
+    REFERENCE,
+    assert_as_stored,
+    describe,
+    import_timm,
+    import_torchvision,
+    seeded_images,
+    seeded_state,
+)
 
 pytestmark = pytest.mark.timm
 
@@ -48,8 +56,9 @@ def convert(ours: Backbone, layout: str, state: dict[str, Tensor]) -> dict[str, 
 def assert_same_model(name: str, theirs: nn.Module, layout: str, size: int) -> None:
     """Same weights through the layout: equal stages and logits to 1e-5, equal gradients of all weights to 1e-4."""
     randomise(theirs)
-    ours = build(name, num_classes=CLASSES)
-    module(ours).eval().load_state_dict(convert(ours, layout, dict(theirs.state_dict())))
+    with torch.device("meta"):
+        ours = build(name, num_classes=CLASSES)
+    module(ours).eval().load_state_dict(convert(ours, layout, dict(theirs.state_dict())), assign=True)
     images = torch.randn(2, 3, size, size)
     our_stages, our_logits = outputs_of(ours.stages, module(ours), images)
     their_stages, their_logits = outputs_of(stages_of(theirs), theirs, images)
@@ -87,16 +96,32 @@ def test_efficientnet_lite_equals_timm(name: str, odd: bool) -> None:
 
 @pytest.mark.parametrize("name", STORED)
 def test_reference_files_are_what_timm_says(name: str) -> None:
-    from tests.models.seeded import assert_as_stored
-
     assert_as_stored(name, *run_on_seeded_weights(name))
 
 
 def run_on_seeded_weights(name: str) -> tuple[list[Tensor], Tensor]:
-    """timm's stages and logits. The weights belong to our names, so each goes to where the layout finds it."""
+    """timm's stages and logits."""
     theirs = from_timm(name)
-    ours = build(name, num_classes=CLASSES)
+    with torch.device("meta"):
+        ours = build(name, num_classes=CLASSES)
     seeded = seeded_state(module(ours).state_dict())
-    names = {key: value for key, value in theirs.state_dict().items() if value.is_floating_point()}
-    numbered = {key: torch.full_like(value, index) for index, (key, value) in enumerate(names.items())}
-    ...
+    converted = convert(ours, "timm", dict(theirs.state_dict()))
+    assert converted.keys() == seeded.keys()
+    for key, tensor in converted.items():  # a view of timm's own tensor
+        tensor.copy_(seeded[key])
+    with torch.inference_mode():
+        return outputs_of(stages_of(theirs), theirs, seeded_images(STORED[name]))
+
+
+def write_references() -> None:
+    for name, shape in STORED.items():
+        origin = {"written_with": {package: version(package) for package in ("timm", "torch")}, "images": shape}
+        content = {**origin, **describe(*run_on_seeded_weights(name))}
+        (REFERENCE / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", required=True, help="write reference/*.json with this timm")
+    parser.parse_args()
+    write_references()

@@ -13,6 +13,7 @@ from genus.cli.evaluate import evaluate
 from genus.cli.models import models
 from genus.cli.predict import predict
 from genus.cli.train import train
+from genus.cli.truth import with_explicit_truth
 from genus.errors import GenusError
 
 DEBUG = "--debug"
@@ -51,7 +52,7 @@ def genus(
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; returns the exit code. Errors become one message on stderr, without a traceback."""
     try:
-        app(args=list(arguments), prog_name="genus")
+        app(args=with_explicit_truth(list(arguments)), prog_name="genus")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except GenusError as error:

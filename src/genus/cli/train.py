@@ -5,10 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from genus.cli import TRUTH
 from genus.cli.console import Screen, say, show_evaluation
+from genus.cli.truth import truth
 from genus.config import PRESETS, TrainConfig, compose
-from genus.errors import UsageError
 
 _NOT_FLAGS = ("preset", "config", "no_freeze_layers")
 
@@ -88,7 +87,7 @@ def train(
     """
     flags = {key: value for key, value in ctx.params.items() if key not in _NOT_FLAGS and value is not None}
     if freeze_layers is not None:
-        flags["freeze_layers"] = _truth(freeze_layers)
+        flags["freeze_layers"] = truth(freeze_layers)
     if no_freeze_layers:
         flags["freeze_layers"] = False
     options = compose(flags, preset, config)
@@ -105,9 +104,3 @@ def train(
     show_evaluation(result.test)
     say(f"Run: {result.run} ({result.seconds:.0f} s)")
     say(f"Name pictures with it: genus predict {result.run} PICTURE...")
-
-
-def _truth(word: str) -> bool:
-    if word.lower() not in TRUTH:
-        raise UsageError(f"--freeze-layers cannot be '{word}'. Choose True or False.")
-    return TRUTH[word.lower()] == "True"

@@ -71,7 +71,7 @@ OPERATIONS: tuple[Operation, ...] = (  # ``amount`` lies in -1..1
     lambda image, amount: ImageOps.autocontrast(image, cutoff=2 * abs(amount)),
     lambda image, amount: ImageOps.equalize(image) if amount > 0 else image,
     lambda image, amount: ImageOps.posterize(image, 8 - round(4 * abs(amount))),
-    lambda image, amount: ImageOps.solarize(image, 255 - round(100 * abs(amount))),
+    lambda image, amount: ImageOps.solarize(image, 256 - round(100 * abs(amount))),
     lambda image, amount: image.rotate(20 * amount, Image.Resampling.BILINEAR, fillcolor=GREY),
     lambda image, amount: _affine(image, 1, 0.2 * amount, -0.1 * amount * image.height, 0, 1, 0),
     lambda image, amount: _affine(image, 1, 0, 0, 0.2 * amount, 1, -0.1 * amount * image.width),

@@ -36,16 +36,16 @@ def load_batches(order: Sequence[int], read: Callable[[int], Pixels], batch_size
     """
     chunks = (order[start : start + batch_size] for start in range(0, len(order), batch_size))
     waiting: deque[tuple[Sequence[int], list[Future[Pixels]]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="genus-read") as pool:
-        try:
-            for chunk in chunks:
-                waiting.append((chunk, [pool.submit(read, index) for index in chunk]))
-                if len(waiting) > AHEAD:
-                    yield _collect(*waiting.popleft())
-            while waiting:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="genus-read")
+    try:
+        for chunk in chunks:
+            waiting.append((chunk, [pool.submit(read, index) for index in chunk]))
+            if len(waiting) > AHEAD:
                 yield _collect(*waiting.popleft())
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        while waiting:
+            yield _collect(*waiting.popleft())
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def default_workers() -> int:
@@ -55,12 +55,14 @@ def default_workers() -> int:
 
 
 def _collect(chunk: Sequence[int], futures: Sequence[Future[Pixels]]) -> Batch:
-    read: dict[int, Pixels] = {}
+    indices: list[int] = []
+    pictures: list[Pixels] = []
     failures: list[tuple[int, PictureError]] = []
     for index, future in zip(chunk, futures, strict=True):
         try:
-            read[index] = future.result()
+            pictures.append(future.result())
+            indices.append(index)
         except PictureError as error:
             failures.append((index, error))
-    pixels = np.stack(list(read.values())) if read else np.empty((0, 0, 0, 3), np.uint8)
-    return Batch(tuple(read), pixels, tuple(failures))
+    pixels = np.stack(pictures) if pictures else np.empty((0, 0, 0, 3), np.uint8)
+    return Batch(tuple(indices), pixels, tuple(failures))

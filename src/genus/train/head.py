@@ -91,7 +91,8 @@ def fit_linear(
 ) -> Iterator[Trial]:
     """Logistic regression: the strength with the lowest validation loss, refitted on train + val, put into ``head``.
 
-    One Trial a strength; ``head`` is ready once the iteration is finished.
+    One Trial a strength; ``head`` is ready once the iteration is finished. Raises DivergedError for features that
+    are no finite numbers.
     """
     weights = None if class_weights is None else dict(enumerate(class_weights))
     best: Trial | None = None
@@ -145,13 +146,15 @@ class Standardiser:
 
     @staticmethod
     def of(features: Floats) -> "Standardiser":
-        """A feature that never changes gets the scale 1: it becomes 0."""
+        """A feature that never changes gets the scale 1: it becomes 0. Raises DivergedError for NaN or infinity."""
+        if not np.isfinite(features).all():
+            raise DivergedError("The network's features are no finite numbers. Try --precision fp32 or other weights.")
         mean, std = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
         std[std < 1e-6] = 1.0
         return Standardiser(torch.from_numpy(mean).float(), torch.from_numpy(std).float())
 
     def __call__(self, features: Floats) -> Tensor:
-        return (torch.from_numpy(features) - self.mean) / self.std
+        return torch.from_numpy(features).sub(self.mean).div_(self.std)
 
     def fold_into(self, head: nn.Linear) -> None:
         """Make ``head``, trained on standardised features, right for the features as they are."""
