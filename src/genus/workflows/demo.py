@@ -3,18 +3,25 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from genus.config import TrainConfig
+from genus.data.decode import open_rgb
+from genus.data.split import Member
 from genus.demo import SPECIES, draw_dataset
-from genus.errors import UsageError
+from genus.errors import PictureError, UsageError
+from genus.files import atomic
 from genus.predictor import load
+from genus.report.answers import Answered, answers_png
 from genus.types import Note, OnEvent, Part, ignore_events
 from genus.workflows.choose_model import EMBEDDED
 from genus.workflows.pictures import read_split
-from genus.workflows.predict import Row, find_pictures, predict_paths
+from genus.workflows.predict import Row, predict_paths
 from genus.workflows.run_folder import CONFUSION_PNG, CURVES_PNG, METRICS, SPLIT
 from genus.workflows.train import TrainResult, train
 
-PER_CLASS = 100
+PER_CLASS = 120
+ANSWERS_PNG = "answers.png"
 SHOWN = 6
 
 
@@ -37,12 +44,22 @@ def run_demo(out: Path, seed: int = 0, on_event: OnEvent = ignore_events) -> Dem
     training = train(TrainConfig(data=pictures, out=run, model=EMBEDDED, seed=seed), on_event)
 
     test = read_split(run / SPLIT, pictures).members(Part.TEST)
-    chosen = [str(test[place * len(test) // SHOWN].path) for place in range(SHOWN)]
-    rows = tuple(predict_paths(load(run), find_pictures(chosen), on_event))
+    chosen = [test[place * len(test) // SHOWN] for place in range(SHOWN)]
+    rows = tuple(predict_paths(load(run), [str(member.path) for member in chosen], on_event))
+    with atomic(run / ANSWERS_PNG) as temporary:
+        temporary.write_bytes(answers_png([_answered(member, row) for member, row in zip(chosen, rows, strict=True)]))
     files = (
         (pictures, "the drawn pictures"),
+        (run / ANSWERS_PNG, "six test pictures and what the model calls them"),
         (run / CONFUSION_PNG, "which species is taken for which"),
         (run / CURVES_PNG, "loss, accuracy and learning rate over the epochs"),
         (run / METRICS, "all numbers"),
     )
     return DemoResult(training, rows, files)
+
+
+def _answered(member: Member, row: Row) -> Answered:
+    if row.prediction is None:
+        raise PictureError(f"{member.path}: {row.error}")
+    pixels = np.asarray(open_rgb(member.path))
+    return Answered(pixels, member.label, row.prediction.label, row.prediction.probability)

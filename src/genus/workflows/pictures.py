@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genus.config import TrainConfig
-from genus.data.folder import Catalog
+from genus.data.folder import Catalog, plural
 from genus.data.inspect import BadFile, bad_files_csv, inspect, require_usable
 from genus.data.loader import default_workers
 from genus.data.split import Split, split
@@ -70,7 +70,7 @@ def prepare_pictures(
     if inspection.bad:
         write_text(folder / BAD_FILES, bad_files_csv(inspection.bad))
         on_event(
-            Caution(f"{len(inspection.bad)} files cannot be read and take no part: {folder / BAD_FILES} lists them.")
+            Caution(f"{plural(len(inspection.bad), 'file')} cannot be read; {folder / BAD_FILES} says which and why.")
         )
     require_usable(inspection, catalog.classes)
     parts = split(inspection.good, config.seed, read_split(config.split, catalog.root) if config.split else None)

@@ -1,0 +1,52 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from genus.cli.app import run
+from genus.demo import draw
+
+SPECIES = ("daisy", "rose", "tulip")
+FAST = ["--model", "efficientnet_lite0", "--image-size", "64", "--device", "cpu"]
+
+
+class Result:
+    """What a run of the command line left: exit code, stdout, stderr."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+Genus = Callable[..., Result]
+
+
+@pytest.fixture
+def genus(capfd: pytest.CaptureFixture[str]) -> Genus:
+    """Run the command line in this process."""
+
+    def call(*arguments: object) -> Result:
+        code = run([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.err
+        return Result(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three species, 30 small drawings each."""
+    root = tmp_path_factory.mktemp("data") / "flowers"
+    for species in SPECIES:
+        (root / species).mkdir(parents=True)
+        for number in range(30):
+            draw(species, number, size=80).save(root / species / f"{number:02d}.jpg")
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished head-only run on ``drawn``."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    assert run(["train", str(drawn), "--out", str(out), "--epochs", "30", "--lr", "1e-3", *FAST]) == 0
+    return out
