@@ -11,7 +11,8 @@ from genus.cli.console import Screen, say, show_evaluation
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder that `genus train` wrote.")],
     data: Annotated[
-        Path | None, typer.Argument(help="Other pictures in class folders.", show_default="the run's own test part")
+        Path | None,
+        typer.Argument(help="Other pictures in class folders. Default: the run's test part.", show_default=False),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:

@@ -13,11 +13,17 @@ _NOT_FLAGS = ("preset", "config", "no_freeze_layers")
 
 
 def _option(*names: str, help: str, default: Any = None, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help, show_default=str(default) if default is not None else False, metavar=metavar)
+    """None stands for "not given", so that a config file or a preset may speak; the default is said in words."""
+    told = (
+        "" if default is None else f" Default: {default:g}." if isinstance(default, float) else f" Default: {default}."
+    )
+    return typer.Option(*names, help=help + told, show_default=False, metavar=metavar)
 
 
 D = TrainConfig()
-Data = Annotated[Path | None, typer.Argument(help="Folder of class folders, or a CSV table.", show_default="data")]
+Data = Annotated[
+    Path | None, typer.Argument(help="Folder of class folders, or a CSV table. Default: data.", show_default=False)
+]
 Out = Annotated[Path | None, _option(help="Folder to write to.", default="runs/<data>-<model>-<n>")]
 Model = Annotated[str | None, _option(help="A name of `genus models`, timm:NAME, or auto.", default=D.model)]
 Weights = Annotated[str | None, _option(help="Weights file, or none to train from scratch.", metavar="FILE|none")]
