@@ -1,0 +1,98 @@
+"""``genus predict``: what it accepts, the three outputs, and that a killed run keeps what it had."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import SPECIES, Genus
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_csv_json_and_table_tell_the_same(genus: Genus, trained: Path, drawn: Path, tmp_path: Path) -> None:
+    result = genus("predict", trained, drawn / "rose", "--csv", tmp_path / "a.csv", "--json", tmp_path / "a.jsonl")
+    assert (result.code, result.out) == (0, "")
+    table = genus("predict", trained, drawn / "rose").out.splitlines()
+    rows = rows_of((tmp_path / "a.csv").read_text(encoding="utf-8"))
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert list(rows[0]) == ["path", "status", "label", "probability", "known", "error"]
+    assert len(rows) == len(lines) == len(table) == 30
+    for row, line, shown in zip(rows, lines, table, strict=True):
+        assert set(line) == {*row, "top"}
+        assert (row["path"], row["label"], row["status"]) == (line["path"], line["label"], line["status"])
+        assert float(row["probability"]) == line["probability"] == line["top"][0]["probability"]
+        assert len(row["probability"].split(".")[1]) == 6
+        assert (row["known"], line["known"]) == ("", None)
+        assert {entry["label"] for entry in line["top"]} == set(SPECIES)
+        assert shown.startswith(f"{row['path']}  {row['label']} ")
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_files_folders_patterns_and_stdin(
+    genus: Genus, trained: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{drawn}/tulip/01.jpg\n\n{drawn}/tulip/02.jpg\n"))
+    result = genus(
+        "predict", trained, drawn / "rose/05.jpg", drawn / "daisy", f"{drawn}/tulip/0?.jpg", "-", "--csv", "-"
+    )
+    paths = [Path(row["path"]).relative_to(drawn).as_posix() for row in rows_of(result.out)]
+    tulips = [f"tulip/{number:02d}.jpg" for number in range(10)]
+    daisies = [f"daisy/{number:02d}.jpg" for number in range(30)]
+    assert paths == ["rose/05.jpg", *daisies, *tulips, "tulip/01.jpg", "tulip/02.jpg"]
+
+
+def test_missing_file_gets_its_row(genus: Genus, trained: Path, drawn: Path) -> None:
+    result = genus("predict", trained, drawn / "nothing.jpg", drawn / "rose/00.jpg", "--csv", "-")
+    assert result.code == 6
+    first, second = rows_of(result.out)
+    assert (first["status"], second["status"]) == ("error", "ok")
+    assert "no such file" in first["error"]
+
+
+def test_probabilities_do_not_depend_on_neighbours(genus: Genus, trained: Path, drawn: Path) -> None:
+    together = rows_of(genus("predict", trained, drawn / "rose", "--csv", "-").out)[7]
+    alone = rows_of(genus("predict", trained, drawn / "rose/07.jpg", "--csv", "-").out)[0]
+    assert together["label"] == alone["label"]
+    assert float(together["probability"]) == pytest.approx(float(alone["probability"]), abs=2e-6)
+
+
+def test_killed_run_keeps_what_it_had(trained: Path, drawn: Path, tmp_path: Path) -> None:
+    """All pictures many times over, killed when the first rows are on disk."""
+    listing = "\n".join(str(path) for path in sorted(drawn.rglob("*.jpg"))) + "\n"
+    command = [sys.executable, "-m", "genus", "predict", str(trained), "-", "--csv", str(tmp_path / "a.csv")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True)
+    assert process.stdin
+    process.stdin.write(listing * 60)
+    process.stdin.close()
+    partial, deadline = tmp_path / "a.csv.partial", time.monotonic() + 120
+    while time.monotonic() < deadline and not (partial.exists() and partial.stat().st_size > 2000):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "a.csv").exists()
+    kept = partial.read_text(encoding="utf-8")
+    whole = rows_of(kept[: kept.rindex("\n") + 1])
+    assert len(whole) > 10
+    assert {row["status"] for row in whole} == {"ok"}
+
+
+def test_start_up_loads_nothing_that_prediction_does_not_need(trained: Path, drawn: Path) -> None:
+    code = (
+        "import sys\nfrom genus.cli.app import run\n"
+        f"assert run(['predict', {str(trained)!r}, {str(drawn / 'rose/00.jpg')!r}]) == 0\n"
+        "found = {'sklearn', 'matplotlib', 'huggingface_hub', 'tensorboard', 'transformers'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {found}' if found else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
