@@ -48,6 +48,8 @@ WITHIN_LAYER = {  # the only edges inside a layer, and inside data/ and models/
     ("models.vit", "models.attention"),
     ("models.swin", "models.transformer"),
     ("models.vit", "models.transformer"),
+    ("models.transformer", "models.stochastic_depth"),
+    ("models.efficientnet_lite", "models.stochastic_depth"),
     ("models.weights", "models.layouts"),
     ("models.weights", "models.swin"),
     ("models.weights", "models.vit"),

@@ -6,6 +6,7 @@ writes ``reference/*.json``, against which the default tests compare.
 
 import argparse
 import json
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -35,9 +36,15 @@ STORED = {"vgg11": (1, 3, 64, 96), "vgg11_bn": (1, 3, 64, 96), **dict.fromkeys(L
 CLASSES = 10
 
 
+def without_weights(create: Callable[..., nn.Module], *arguments: str) -> nn.Module:
+    """The model in eval mode, its tensors not yet filled: drawing 130 million unused numbers takes seconds."""
+    with torch.device("meta"):
+        model = create(*arguments, num_classes=CLASSES)
+    return model.to_empty(device="cpu").eval()
+
+
 def from_timm(name: str) -> nn.Module:
-    theirs = import_timm().create_model(f"tf_{name}" if name in LITES else name, num_classes=CLASSES)
-    return theirs.eval()  # type: ignore[no-any-return]
+    return without_weights(import_timm().create_model, f"tf_{name}" if name in LITES else name)
 
 
 def stages_of(theirs: Any) -> list[nn.Module]:
@@ -59,7 +66,7 @@ def assert_same_model(name: str, theirs: nn.Module, layout: str, size: int) -> N
     with torch.device("meta"):
         ours = build(name, num_classes=CLASSES)
     module(ours).eval().load_state_dict(convert(ours, layout, dict(theirs.state_dict())), assign=True)
-    images = torch.randn(2, 3, size, size)
+    images = torch.randn(1, 3, size, size)
     our_stages, our_logits = outputs_of(ours.stages, module(ours), images)
     their_stages, their_logits = outputs_of(stages_of(theirs), theirs, images)
     for index, (our_stage, their_stage) in enumerate(zip(our_stages, their_stages, strict=True)):
@@ -81,11 +88,10 @@ def test_vgg_equals_timm(name: str, size: int) -> None:
     assert_same_model(name, from_timm(name), "timm", size)
 
 
-@pytest.mark.parametrize("size", [224, 300])
-@pytest.mark.parametrize("name", VGGS)
+@pytest.mark.parametrize("size", [300, 96])  # beyond 224 timm slides its head over the picture; torchvision does not
+@pytest.mark.parametrize("name", ["vgg13_bn", "vgg16"])
 def test_vgg_equals_torchvision(name: str, size: int) -> None:
-    theirs = getattr(import_torchvision().models, name)(num_classes=CLASSES).eval()
-    assert_same_model(name, theirs, "torchvision", size)
+    assert_same_model(name, without_weights(getattr(import_torchvision().models, name)), "torchvision", size)
 
 
 @pytest.mark.parametrize("odd", [False, True])

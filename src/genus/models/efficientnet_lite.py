@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genus.models.backbone import parameter_groups
-from genus.models.transformer import StochasticDepth
+from genus.models.stochastic_depth import StochasticDepth
 
 STEM, TOP = 32, 1280
 EPS, MOMENTUM = 1e-3, 0.01  # of batch norm, as in TensorFlow, whose decay of 0.99 is torch's momentum of 0.01

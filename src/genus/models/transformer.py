@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from genus.models.stochastic_depth import StochasticDepth
+
 
 class Mlp(nn.Module):
     """Two linear layers with a GELU between, applied to each token by itself (Vaswani et al. 2017, §3.3)."""
@@ -16,22 +18,6 @@ class Mlp(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(..., dim) -> (..., dim)."""
         return self.fc2(self.act(self.fc1(tokens)))
-
-
-class StochasticDepth(nn.Module):
-    """In training, drops a residual branch for a random ``rate`` of the pictures (Huang et al. 2016)."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, branch: Tensor) -> Tensor:
-        """(B, ...) -> (B, ...); the branches that stay are scaled by 1 / (1 - rate)."""
-        if not self.training or self.rate == 0:
-            return branch
-        keep = 1 - self.rate
-        kept = torch.empty(branch.shape[0], *[1] * (branch.ndim - 1), dtype=branch.dtype, device=branch.device)
-        return branch * kept.bernoulli_(keep).div_(keep)
 
 
 class LayerScale(nn.Module):
