@@ -9,17 +9,18 @@ One writer, many readers. Nothing in it can run code.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from genus.errors import ModelError
+from genus.errors import GenusError, ModelError
 from genus.files import atomic, write_json
 from genus.models import registry
 from genus.models.backbone import Backbone, module
@@ -29,6 +30,7 @@ FORMAT = 1
 TENSORS = "model.safetensors"
 DESCRIPTION = "genus.json"
 MAX_CLASSES = 100_000
+MAX_SIZE = 4096  # pixels of the input's side
 MAX_DESCRIPTION_BYTES = 16_000_000
 
 
@@ -81,34 +83,37 @@ def load_bundle(folder: Path) -> Bundle:
     Raises ModelError when the folder is no run, is unfinished, was written by a newer genus, is damaged, or when
     its parts contradict each other.
     """
-    description = _read_description(folder)
+    path = folder / DESCRIPTION
+    description = _read_description(path)
     try:
         architecture = Architecture(**description.pop("architecture"))
-        classes = tuple(description.pop("classes"))
+        classes = _classes(description.pop("classes"))
         preprocess = _preprocess(description.pop("preprocess"))
-        digest = str(description.pop("tensors_sha256"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{folder / DESCRIPTION} is damaged: {error!r}. Train again or restore a copy.") from error
-    if not 0 < len(classes) <= MAX_CLASSES or len(set(classes)) != len(classes):
-        raise ModelError(f"{folder / DESCRIPTION} is damaged: it lists {len(classes)} classes, or one of them twice.")
-    model = architecture.build(len(classes))
+        digest = description.pop("tensors_sha256")
+        model = architecture.build(len(classes))
+    except GenusError as error:
+        raise ModelError(f"{path} describes a model that cannot be built here: {error}") from error
+    except Exception as error:  # a damaged text can make a constructor raise anything
+        raise ModelError(f"{path} describes no model: {error!r}. Train again or restore a copy.") from error
     _load_tensors(model, folder / TENSORS, digest)
     module(model).eval()
-    return Bundle(model, architecture, classes, preprocess, description)
+    record = {key: value for key, value in description.items() if key not in ("format", "genus")}
+    return Bundle(model, architecture, classes, preprocess, record)
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
-    path = folder / DESCRIPTION
-    if not path.is_file():
-        raise ModelError(f"{folder} is no finished run: it has no {DESCRIPTION}. Name the folder that `train` wrote.")
-    if path.stat().st_size > MAX_DESCRIPTION_BYTES:
-        raise ModelError(f"{path} is larger than {MAX_DESCRIPTION_BYTES // 10**6} MB: no description of a model.")
+def _read_description(path: Path) -> dict[str, Any]:
     try:
+        if not path.is_file():
+            raise ModelError(
+                f"{path.parent} is no finished run: it has no {DESCRIPTION}. Name the folder that `train` wrote."
+            )
+        if path.stat().st_size > MAX_DESCRIPTION_BYTES:
+            raise ModelError(f"{path} is larger than {MAX_DESCRIPTION_BYTES // 10**6} MB: no description of a model.")
         description = json.loads(path.read_bytes())
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}. Train again or restore a copy.") from error
     number = description.get("format") if isinstance(description, dict) else None
-    if not isinstance(number, int):
+    if not isinstance(number, int) or number < 1:
         raise ModelError(f"{path} is no description of a genus model: it has no format number.")
     if number > FORMAT:
         raise ModelError(
@@ -118,9 +123,30 @@ def _read_description(folder: Path) -> dict[str, Any]:
     return description
 
 
+def _classes(stored: list[str]) -> tuple[str, ...]:
+    if not (isinstance(stored, list) and 0 < len(stored) <= MAX_CLASSES and all(type(name) is str for name in stored)):
+        raise ValueError(f"'classes' has to be a list of 1 to {MAX_CLASSES} names")
+    if len(set(stored)) != len(stored):
+        raise ValueError("'classes' has a name twice")
+    return tuple(stored)
+
+
 def _preprocess(stored: Mapping[str, Any]) -> Preprocess:
-    pairs = {**stored, "mean": tuple(stored["mean"]), "std": tuple(stored["std"])}
-    return Preprocess(**pairs)
+    found = Preprocess(**{**stored, "mean": tuple(stored["mean"]), "std": tuple(stored["std"])})
+    hints = get_type_hints(Preprocess)
+    sound = (
+        type(found.size) is int
+        and 0 < found.size <= MAX_SIZE
+        and 0.1 <= found.crop <= 1
+        and len(found.mean) == len(found.std) == 3
+        and all(math.isfinite(value) for value in (*found.mean, *found.std))
+        and min(found.std) > 0
+        and found.resample in get_args(hints["resample"])
+        and found.decode in get_args(hints["decode"])
+    )
+    if not sound:
+        raise ValueError(f"{found} cannot be followed")
+    return found
 
 
 def _load_tensors(model: Backbone, path: Path, digest: str) -> None:
@@ -131,18 +157,18 @@ def _load_tensors(model: Backbone, path: Path, digest: str) -> None:
             raise ModelError(f"{path} is damaged: its checksum is not the one in {DESCRIPTION}. Restore a copy.")
         state = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
+        raise ModelError(f"{path} cannot be read: {error}. Restore a copy.") from error
     own = module(model).state_dict()
     wrong = sorted(key for key in own.keys() | state.keys() if _shape(own, key) != _shape(state, key))
     if wrong:
         raise ModelError(
-            f"{path} does not fit {DESCRIPTION}: {wrong[0]} is {_shape(state, wrong[0])}, "
-            f"the described model needs {_shape(own, wrong[0])} ({len(wrong)} such tensors)."
+            f"{path} does not fit {DESCRIPTION}: {wrong[0]} is {_shape(state, wrong[0])} in the file and "
+            f"{_shape(own, wrong[0])} in the described model ({len(wrong)} such tensors). Restore a copy of both."
         )
     if not all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point()):
         raise ModelError(f"{path} holds values that are no finite numbers. Train again.")
     module(model).load_state_dict(state)
 
 
-def _shape(state: Mapping[str, torch.Tensor], key: str) -> tuple[int, ...] | None:
-    return tuple(state[key].shape) if key in state else None
+def _shape(state: Mapping[str, torch.Tensor], key: str) -> tuple[int, ...] | str:
+    return tuple(state[key].shape) if key in state else "missing"

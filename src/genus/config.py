@@ -4,6 +4,7 @@ All option errors are found here, before any picture is read. Nothing below the 
 each part of the program the few values that it needs.
 """
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -50,9 +51,13 @@ class TrainConfig:
         _require(0 < self.lr < 10, "lr", self.lr, "above 0 and below 10")
         _require(0 <= self.lrf <= 1, "lrf", self.lrf, "between 0 and 1: the last rate is lr * lrf")
         _require(self.image_size is None or 32 <= self.image_size <= 2048, "image-size", self.image_size, "32 to 2048")
-        _require(self.minutes is None or self.minutes > 0, "minutes", self.minutes, "above 0")
+        _require(self.minutes is None or 0 < self.minutes < math.inf, "minutes", self.minutes, "above 0 and finite")
         _require(self.workers is None or 1 <= self.workers <= 256, "workers", self.workers, "1 to 256")
         _require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
+        if self.weights == "none" and self.freeze_layers:
+            raise UsageError(
+                "--weights none with frozen layers would train a head on random features. Add --freeze-layers False."
+            )
         if self.from_run is not None and self.weights is not None:
             raise UsageError("--from and --weights both say where to start from. Use one of them.")
 
@@ -77,12 +82,17 @@ def compose(flags: Mapping[str, Any], preset: str | None = None, file: Path | No
     preset = preset or from_file.pop("preset", None)
     from_file.pop("preset", None)
     if preset is not None:
-        if preset not in PRESETS:
-            raise UsageError(f"There is no preset '{preset}'.{nearest(preset, PRESETS)} Known: {', '.join(PRESETS)}.")
+        if not isinstance(preset, str) or preset not in PRESETS:
+            raise UsageError(
+                f"There is no preset '{preset}'.{nearest(str(preset), PRESETS)} Known: {', '.join(PRESETS)}."
+            )
         values |= PRESETS[preset]
     values |= from_file
     values |= flags
     hints = get_type_hints(TrainConfig)
+    for key in values:
+        if key not in hints:
+            raise UsageError(f"There is no option '{key}'.{nearest(key, hints)}")
     return TrainConfig(**{key: _convert(key, value, hints[key]) for key, value in values.items()})
 
 
@@ -91,7 +101,7 @@ def _read(path: Path) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"Cannot read the config file {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from error
     known = {field.name for field in fields(TrainConfig)} | {"preset"}
     values = {}
@@ -112,7 +122,10 @@ def _convert(key: str, value: Any, hint: Any) -> Any:
         if get_origin(option) is Literal:
             if value in get_args(option):
                 return value
-            raise UsageError(f"--{_flag(key)} cannot be '{value}'. Choose one of {', '.join(get_args(option))}.")
+            choices = get_args(option)
+            raise UsageError(
+                f"--{_flag(key)} cannot be '{value}'.{nearest(str(value), choices)} Choose one of {', '.join(choices)}."
+            )
         if option is Path and isinstance(value, (str, Path)):
             return Path(value)
         if option is float and isinstance(value, (int, float)) and not isinstance(value, bool):

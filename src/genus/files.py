@@ -23,6 +23,9 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".genus-{secrets.token_hex(8)}.tmp")
     try:
         temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    try:
         yield temporary
         _fsync(temporary)
         temporary.replace(path)

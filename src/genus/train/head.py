@@ -1,7 +1,7 @@
 """Fits the head on features of a frozen backbone: the whole training when the backbone does not move.
 
-Both ways work on standardised features and give back a plain linear layer for the features as they are: the
-mean and the scale are folded into its weights.
+Both ways work on scaled features and give back a plain linear layer for the features as they are: mean and scale are
+folded into its weights.
 """
 
 import time
@@ -60,10 +60,10 @@ class Trial:
 def fit_adamw(head: nn.Linear, train: Examples, val: Examples | None, recipe: HeadRecipe) -> Iterator[EpochResult]:
     """Train ``head`` in place with AdamW, cosine from lr to lr * lrf; one EpochResult an epoch.
 
-    ``head`` fits unstandardised features once the iteration is finished. Raises DivergedError.
+    ``head`` fits unscaled features once the iteration is finished. Raises DivergedError.
     """
-    scale = Standardiser.of(train.features)
-    inputs, labels = scale(train.features), torch.from_numpy(train.labels)
+    scaler = Scaler.of(train.features)
+    inputs, labels = scaler(train.features), torch.from_numpy(train.labels)
     weight = None if recipe.class_weights is None else torch.tensor(recipe.class_weights)
     steps = -(-len(train) // recipe.batch_size)
     optimizer = torch.optim.AdamW(head.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
@@ -80,10 +80,10 @@ def fit_adamw(head: nn.Linear, train: Examples, val: Examples | None, recipe: He
             total += loss.item() * len(batch)
         if not np.isfinite(total):
             raise DivergedError(f"The loss is no finite number in epoch {epoch}. Try a smaller --lr than {recipe.lr}.")
-        val_loss, val_accuracy = _measure(head, scale(val.features), val.labels) if val else (None, None)
+        val_loss, val_accuracy = _measure(head, scaler(val.features), val.labels) if val else (None, None)
         seconds = time.monotonic() - start
         yield EpochResult(epoch, recipe.epochs, lr, total / len(train), val_loss, val_accuracy, seconds)
-    scale.fold_into(head)
+    scaler.fold_into(head)
 
 
 def fit_linear(
@@ -97,8 +97,8 @@ def fit_linear(
     weights = None if class_weights is None else dict(enumerate(class_weights))
     best: Trial | None = None
     if val:
-        scale = Standardiser.of(train.features)
-        inputs, val_inputs = scale(train.features), scale(val.features)
+        scaler = Scaler.of(train.features)
+        inputs, val_inputs = scaler(train.features), scaler(val.features)
         for c in C_GRID:
             _solve(head, inputs, train.labels, c, weights)
             trial = Trial(c, *_measure(head, val_inputs, val.labels))
@@ -106,9 +106,9 @@ def fit_linear(
             if best is None or trial.val_loss < best.val_loss:
                 best = trial
         train = Examples(np.concatenate([train.features, val.features]), np.concatenate([train.labels, val.labels]))
-    scale = Standardiser.of(train.features)
-    _solve(head, scale(train.features), train.labels, best.c if best else C_WITHOUT_VALIDATION, weights)
-    scale.fold_into(head)
+    scaler = Scaler.of(train.features)
+    _solve(head, scaler(train.features), train.labels, best.c if best else C_WITHOUT_VALIDATION, weights)
+    scaler.fold_into(head)
 
 
 def _solve(
@@ -138,28 +138,36 @@ def _measure(head: nn.Linear, inputs: Tensor, labels: NDArray[np.int64]) -> tupl
 
 
 @dataclass(frozen=True, slots=True)
-class Standardiser:
-    """Mean and standard deviation of each feature on the training pictures."""
+class Scaler:
+    """Centres features and brings their spreads half way together: (x - mean) / √(std · typical std).
+
+    Full standardisation would give a feature that hardly ever fires the weight of all others; none at all would let a
+    few loud ones rule. Half way was best or equal in 5-fold cross-validation (docs/results.md, "Scaling").
+    """
 
     mean: Tensor
-    std: Tensor
+    scale: Tensor
 
     @staticmethod
-    def of(features: Floats) -> "Standardiser":
-        """A feature that never changes gets the scale 1: it becomes 0. Raises DivergedError for NaN or infinity."""
+    def of(features: Floats) -> "Scaler":
+        """Mean and scale of the training pictures' features (N x D); a feature that never changes becomes 0.
+
+        Raises DivergedError for NaN or infinity.
+        """
         if not np.isfinite(features).all():
             raise DivergedError("The network's features are no finite numbers. Try --precision fp32 or other weights.")
         mean, std = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-        std[std < 1e-6] = 1.0
-        return Standardiser(torch.from_numpy(mean).float(), torch.from_numpy(std).float())
+        typical = float(np.sqrt(np.mean(std**2))) or 1.0
+        std[std < 1e-6 * typical] = typical
+        return Scaler(torch.from_numpy(mean).float(), torch.from_numpy(np.sqrt(std * typical)).float())
 
     def __call__(self, features: Floats) -> Tensor:
-        return torch.from_numpy(features).sub(self.mean).div_(self.std)
+        return torch.from_numpy(features).sub(self.mean).div_(self.scale)
 
     def fold_into(self, head: nn.Linear) -> None:
-        """Make ``head``, trained on standardised features, right for the features as they are."""
+        """Make ``head``, trained on scaled features, right for the features as they are."""
         with torch.no_grad():
-            head.weight.div_(self.std)
+            head.weight.div_(self.scale)
             head.bias.sub_(head.weight @ self.mean)
 
 

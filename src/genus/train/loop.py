@@ -4,24 +4,30 @@ Between two epochs the caller may do what it likes (save, draw, stop): the ``Sta
 """
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from genus.data.augment import Augment
 from genus.engine import Normalise, autocast
 from genus.errors import DivergedError, MachineError
 from genus.models.backbone import Backbone, module
+from genus.train.average import average_of
 from genus.train.mixing import MIXINGS, mix
 from genus.train.optim import cosine_schedule, parameter_groups
 from genus.types import EpochResult
+
+OUT_OF_MEMORY = "out of memory|not enough memory|allocate memory|alloc_failed"
+KEPT_PER_WEIGHT = 3  # numbers that training holds besides weight and gradient: AdamW's two moments, the average
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,8 @@ class Validation(NamedTuple):
 class LabelledBatch(NamedTuple):
     """B x S x S x 3 uint8 and B int64."""
 
-    pixels: NDArray  # type: ignore[type-arg]
-    labels: NDArray  # type: ignore[type-arg]
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -97,8 +103,7 @@ def begin(model: Backbone, recipe: FineTuneRecipe, steps_per_epoch: int) -> Stat
         warmup=round(steps_per_epoch * recipe.warmup_epochs),
         lrf=recipe.lrf,
     )
-    average = AveragedModel(module(model), multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
-    return State(module(model), average, optimizer, schedule)
+    return State(module(model), average_of(module(model), recipe.ema), optimizer, schedule)
 
 
 def fit(
@@ -121,12 +126,12 @@ def fit(
         state.model.train()
         for batch in batches(epoch):
             loss = step(state.model, batch, generator)
-            if not math.isfinite(loss):
+            norm = float(nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip))
+            if not math.isfinite(loss + norm):  # found before the step: no weight ever becomes NaN
                 raise DivergedError(
-                    f"The loss is no finite number in epoch {epoch}. Try a smaller --lr than {recipe.lr:g}, "
-                    "or --precision fp32."
+                    f"The loss or its gradient is no finite number in epoch {epoch}. Try a smaller --lr than "
+                    f"{recipe.lr:g}, or --precision fp32."
                 )
-            nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip)
             state.optimizer.step()
             state.optimizer.zero_grad()
             state.schedule.step()
@@ -186,19 +191,19 @@ class Step:
         return F.cross_entropy(logits.float(), targets, self._weight, label_smoothing=self.recipe.label_smoothing)
 
     def rehearse(self, model: nn.Module, batch: LabelledBatch) -> float:
-        """A trial step that leaves ``model`` as it was; ``piece`` is halved until it fits. Returns its seconds.
+        """A trial step that leaves the weights of ``model`` as they were; ``piece`` is halved until it fits.
 
-        Raises MachineError when not even one picture fits into memory.
+        Returns its seconds. Raises MachineError when not even one picture fits into memory.
         """
         buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
         model.train()
         while True:
             start = time.monotonic()
             try:
-                self(model, batch, torch.Generator().manual_seed(0))
+                self._with_room(model, batch)
                 return time.monotonic() - start
             except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator raises a plain one
-                if "memory" not in str(error).lower():
+                if not re.search(OUT_OF_MEMORY, str(error), re.IGNORECASE):
                     raise
                 if self.piece == 1:
                     raise MachineError(
@@ -211,3 +216,9 @@ class Step:
             self.piece //= 2
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
+
+    def _with_room(self, model: nn.Module, batch: LabelledBatch) -> None:
+        """One step while the memory that training takes later is already taken."""
+        later = [torch.empty_like(weight) for weight in model.parameters() for _ in range(KEPT_PER_WEIGHT)]
+        self(model, batch, torch.Generator().manual_seed(0))
+        del later

@@ -8,7 +8,7 @@ from torch import nn
 
 from genus.models.backbone import Backbone, module
 
-NEVER_DECAYED = ("pos_embed", "cls_token", "relative_bias")
+NEVER_DECAYED = ("pos_embed", "_token", "relative_bias", "relative_position_bias_table")  # the last: timm's Swin
 
 
 def parameter_groups(

@@ -1,8 +1,10 @@
 """What an interrupted fine-tuning needs to go on: one safetensors file, written after every epoch.
 
-Tensors under ``model.``, ``average.`` and ``optimizer.<parameter>.``; everything else is JSON in the file's metadata.
+Tensors under ``model.``, ``average.`` and ``optimizer.<parameter>.``; everything else is JSON in the file's metadata,
+where a sha256 over all of it shows damage.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -25,20 +27,20 @@ def save_state(state: State, path: Path, fingerprint: dict[str, Any]) -> None:
     optimizer = state.optimizer.state_dict()
     for index, moments in optimizer["state"].items():
         tensors |= {f"optimizer.{index}.{key}": tensor for key, tensor in moments.items()}
-    scalars = {
-        "format": FORMAT,
-        "fingerprint": fingerprint,
-        "epoch": state.epoch,
-        "best_accuracy": state.best_accuracy,
-        "best_loss": state.best_loss,
-        "stale": state.stale,
-        "schedule": state.schedule.last_epoch,
-        "groups": [group["lr"] for group in optimizer["param_groups"]],
-    }
-    content = save(
-        {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()},
-        metadata={"state": json.dumps(scalars)},
+    scalars = json.dumps(
+        {
+            "format": FORMAT,
+            "fingerprint": fingerprint,
+            "epoch": state.epoch,
+            "best_accuracy": state.best_accuracy,
+            "best_loss": state.best_loss,
+            "stale": state.stale,
+            "schedule": state.schedule.last_epoch,
+            "groups": [group["lr"] for group in optimizer["param_groups"]],
+        }
     )
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    content = save(tensors, metadata={"state": scalars, "sha256": _checksum(tensors, scalars)})
     with atomic(path) as temporary:
         temporary.write_bytes(content)
 
@@ -46,22 +48,45 @@ def save_state(state: State, path: Path, fingerprint: dict[str, Any]) -> None:
 def restore_state(state: State, path: Path, fingerprint: dict[str, Any]) -> None:
     """Bring ``state``, freshly begun, to where ``path`` was written.
 
-    Raises ModelError when the file is damaged, or belongs to a run with other data or options (all are listed).
+    Raises ModelError when the file is damaged, written by another version of genus, or belongs to a run with other
+    data or options (all are listed).
     """
+    scalars, tensors = _read(path)
+    _require_same(scalars["fingerprint"], fingerprint, path)
     try:
-        with safe_open(path, framework="pt") as file:
-            scalars = json.loads((file.metadata() or {})["state"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}. Start anew with another --out.") from error
-    _require_same(scalars.get("fingerprint", {}), fingerprint, path)
-    state.model.load_state_dict(_under(tensors, "model."))
-    state.average.load_state_dict(_under(tensors, "average."))
-    _restore_optimizer(state.optimizer, _under(tensors, "optimizer."), scalars["groups"])
+        state.model.load_state_dict(_under(tensors, "model."))
+        state.average.load_state_dict(_under(tensors, "average."))
+        _restore_optimizer(state.optimizer, _under(tensors, "optimizer."), scalars["groups"])
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(f"{path} does not fit this model: {error}. Start anew with another --out.") from error
     state.schedule.last_epoch = scalars["schedule"]
     state.schedule._last_lr = scalars["groups"]
     state.epoch, state.stale = scalars["epoch"], scalars["stale"]
     state.best_accuracy, state.best_loss = scalars["best_accuracy"], scalars["best_loss"]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+        text = metadata.get("state", "")
+        if metadata.get("sha256") != _checksum(tensors, text):
+            raise ValueError("its checksum is wrong")
+        scalars = json.loads(text)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {error}. Start anew with another --out.") from error
+    if scalars["format"] != FORMAT:
+        raise ModelError(f"{path} was written by another version of genus. Go on with that one, or use another --out.")
+    return scalars, tensors
+
+
+def _checksum(tensors: dict[str, torch.Tensor], scalars: str) -> str:
+    digest = hashlib.sha256(scalars.encode())
+    for key, tensor in sorted(tensors.items()):
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, moments: dict[str, torch.Tensor], rates: list[float]) -> None:

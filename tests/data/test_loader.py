@@ -1,0 +1,144 @@
+"""Reading ahead in threads: order, failures, bounds, and an end without hanging."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genus.data.loader import AHEAD, Batch, Pixels, default_workers, load_batches
+from genus.errors import PictureError
+
+
+def picture(index: int) -> Pixels:
+    return np.full((2, 2, 3), index % 256, np.uint8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    order=st.lists(st.integers(0, 30), max_size=40),
+    bad=st.sets(st.integers(0, 30)),
+    batch_size=st.integers(1, 9),
+    workers=st.integers(1, 4),
+)
+def test_everything_comes_once_and_in_order(order: list[int], bad: set[int], batch_size: int, workers: int) -> None:
+    """Also an index that the order names twice, as balanced sampling does."""
+
+    def read(index: int) -> Pixels:
+        if index in bad:
+            raise PictureError(f"bad {index}")
+        return picture(index)
+
+    batches = list(load_batches(order, read, batch_size, workers))
+    chunks = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    assert len(batches) == len(chunks)
+    for batch, chunk in zip(batches, chunks, strict=True):
+        assert list(batch.indices) == [index for index in chunk if index not in bad]
+        assert batch.pixels.shape[0] == len(batch.indices)
+        assert batch.pixels.dtype == np.uint8
+        assert [int(pixels.max()) for pixels in batch.pixels] == list(batch.indices)
+        assert [(n, str(error)) for n, error in batch.failures] == [(n, f"bad {n}") for n in chunk if n in bad]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_slow_pictures_keep_their_place(workers: int) -> None:
+    def read(index: int) -> Pixels:
+        time.sleep(0.004 * (index % 3))
+        return picture(index)
+
+    batches = load_batches(range(20), read, 6, workers)
+    assert [index for batch in batches for index in batch.indices] == list(range(20))
+
+
+def test_the_reading_ahead_is_bounded() -> None:
+    """However slow the consumer: never more than AHEAD + 1 batches beyond the ones that it has taken."""
+    begun: list[int] = []
+
+    def read(index: int) -> Pixels:
+        begun.append(index)
+        return picture(index)
+
+    most = 0
+    for number, _ in enumerate(load_batches(range(200), read, 5, 4), start=1):
+        time.sleep(0.002)
+        most = max(most, len(begun) - 5 * number)
+        assert len(begun) <= 5 * (number + AHEAD)
+    assert most == 5 * AHEAD  # and it does read ahead
+    assert len(begun) == 200
+
+
+def test_as_many_threads_as_asked() -> None:
+    meeting = threading.Barrier(3, timeout=20)
+
+    def read(index: int) -> Pixels:
+        meeting.wait()  # passes only when three read at the same time
+        return picture(index)
+
+    assert sum(len(batch.indices) for batch in load_batches(range(6), read, 6, 3)) == 6
+    assert 1 <= default_workers() <= 16
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), KeyboardInterrupt()])
+def test_other_errors_end_it(error: BaseException) -> None:
+    reads: list[int] = []
+
+    def read(index: int) -> Pixels:
+        reads.append(index)
+        if index == 7:
+            raise error
+        return picture(index)
+
+    batches = load_batches(range(1000), read, 5, 2)
+    assert next(batches).indices == (0, 1, 2, 3, 4)
+    with pytest.raises(type(error)):
+        next(batches)
+    assert len(reads) < 50
+    assert_no_readers()
+
+
+@pytest.mark.parametrize("taken", [0, 1, 3])
+def test_closing_early_stops_the_threads(taken: int) -> None:
+    reads: list[int] = []
+
+    def read(index: int) -> Pixels:
+        reads.append(index)
+        time.sleep(0.02)
+        return picture(index)
+
+    batches = load_batches(range(1000), read, 5, 2)
+    for _ in range(taken):
+        next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    assert len(reads) < 5 * (taken + AHEAD)  # what was waiting is not read any more
+    assert_no_readers()
+
+
+def assert_no_readers() -> None:
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("genus-read")]
+
+
+def test_a_batch_of_failures_and_an_empty_order() -> None:
+    def read(index: int) -> Pixels:
+        raise PictureError("gone")
+
+    assert list(load_batches([], picture, 5, 2)) == []
+    (batch,) = load_batches([3], read, 5, 2)
+    assert (batch.indices, batch.pixels.shape, len(batch.failures)) == ((), (0, 0, 0, 3), 1)
+
+
+def test_two_passes_at_a_time() -> None:
+    results: dict[int, list[Batch]] = {}
+
+    def go(number: int) -> Callable[[], None]:
+        return lambda: results.update({number: list(load_batches(range(number, number + 40), picture, 7, 2))})
+
+    threads = [threading.Thread(target=go(number)) for number in (0, 100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in (0, 100):
+        assert [index for batch in results[number] for index in batch.indices] == list(range(number, number + 40))
