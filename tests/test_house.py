@@ -22,7 +22,7 @@ LAYERS = [  # a module imports only from layers below its own
     {"types", "errors", "files", "tables", "demo"},
     {"data", "models"},
     {"bundle", "engine", "predictor"},
-    {"train", "evaluate", "report"},
+    {"training", "evaluation", "report"},
     {"workflows", "config"},
     {"cli", "api", "__main__", ""},
 ]
@@ -83,7 +83,7 @@ EDGES = {(module, target) for module, path in MODULES.items() for target in impo
 
 
 def unit(module: str) -> str:
-    """``genus.train.head`` -> ``train``; the files of data/ and models/ count one by one."""
+    """``genus.training.head`` -> ``train``; the files of data/ and models/ count one by one."""
     parts = module.split(".")[1:]
     if not parts:
         return ""

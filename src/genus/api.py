@@ -26,7 +26,7 @@ def train(
 ) -> TrainResult:
     """Train on ``data`` and evaluate on its sealed test part.
 
-    ``options`` are those of ``genus train`` with underscores (``epochs=20``, ``freeze_layers=False``, ``from_run=...``).
+    ``options`` are those of ``genus train`` with underscores: ``epochs=20``, ``freeze_layers=False``, ``from_run=...``.
     Raises a GenusError that says what is wrong and what to do.
     """
     return train_workflow(compose({"data": Path(data), **options}, preset), on_event)

@@ -41,7 +41,7 @@ def test_run_folder_holds_everything_and_the_numbers_agree(trained: Path, drawn:
     confusion = np.array(metrics["test"]["confusion"])
     assert metrics["test"]["accuracy"]["value"] == pytest.approx(np.trace(confusion) / confusion.sum())
     assert metrics["test"]["accuracy"]["value"] > 0.45  # chance is 0.33
-    rows = list(csv.reader((trained / "confusion.csv").open(encoding="utf-8")))
+    rows = list(csv.reader((trained / "confusion.csv").read_text(encoding="utf-8").splitlines()))
     assert [[int(cell) for cell in row[1:]] for row in rows[1:]] == confusion.tolist()
     for name in ("confusion.png", "curves.png"):
         with Image.open(trained / name) as picture:

@@ -71,14 +71,18 @@ def _samples(stage: Tensor) -> Tensor:
 
 
 def assert_as_stored(name: str, stages: Sequence[Tensor], logits: Tensor) -> None:
-    """Logits and stages equal those that the reference file ``name`` keeps, in the meaning of ``closeness``."""
+    """Logits and stages equal those that the reference file ``name`` keeps.
+
+    To 1e-4 only: the kernels that another thread count or processor chooses add up in another order (5e-5 was seen
+    between one thread and two). Equality to 1e-5 is tested side by side in test_timm_parity.py.
+    """
     stored = read_reference(name)
-    assert_equal(logits.flatten(), torch.tensor(stored["logits"]), what="logits")
+    assert_equal(logits.flatten(), torch.tensor(stored["logits"]), tolerance=1e-4, what="logits")
     for index, (stage, known) in enumerate(zip(stages, stored["stages"], strict=True)):
         assert list(stage.shape) == known["shape"], f"stage {index}"
         ours = torch.stack([stage.abs().max(), stage.mean(), *_samples(stage)])
         theirs = torch.tensor([known["largest"], known["mean"], *known["samples"]])
-        assert_equal(ours, theirs, what=f"stage {index}")
+        assert_equal(ours, theirs, tolerance=1e-4, what=f"stage {index}")
 
 
 def read_reference(name: str) -> dict[str, Any]:

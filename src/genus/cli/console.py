@@ -23,7 +23,7 @@ from genus.config import TrainConfig
 from genus.types import Caution, EpochResult, Event, Note
 
 if TYPE_CHECKING:
-    from genus.evaluate.metrics import Evaluation
+    from genus.evaluation.metrics import Evaluation
 
 LINE_EVERY = 10.0  # seconds between two plain lines of progress
 

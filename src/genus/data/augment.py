@@ -2,7 +2,7 @@
 
 ``light``: a random crop of at least 35 % of the area, mirrored half of the time.
 ``strong``: a random crop of at least 20 %, mirrored, then two random operations of RandAugment (Cubuk et al. 2020).
-What happens to whole batches (light and contrast, erasing, mixing) is in ``train/mixing.py``.
+What happens to whole batches (light and contrast, erasing, mixing) is in ``training/mixing.py``.
 """
 
 import math

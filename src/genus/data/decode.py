@@ -95,9 +95,13 @@ def decode(
     ``source`` is a file, the bytes of one, or an open picture. Safe to call from many threads; Pillow decodes and
     resizes without the GIL. Raises PictureError, and nothing else, for any file that cannot be used.
     """
-    if isinstance(source, Image.Image):
+    if not isinstance(source, Image.Image):
+        return fit(open_rgb(source, preprocess.short_side, max_pixels), preprocess)
+    try:
+        source.load()  # it may have been opened and not read yet
         return fit(upright_rgb(source), preprocess)
-    return fit(open_rgb(source, preprocess.short_side, max_pixels), preprocess)
+    except Exception as error:
+        raise PictureError(f"cannot be decoded: {error}") from error
 
 
 def fit(image: Image.Image, preprocess: Preprocess) -> npt.NDArray[np.uint8]:
@@ -150,6 +154,8 @@ def read(path: Path) -> bytes:
             return head + file.read()
     except OSError as error:
         raise PictureError(f"cannot read: {(error.strerror or str(error)).lower()}") from error
+    except ValueError as error:  # a NUL in the name
+        raise PictureError(f"cannot read: {error}") from error
 
 
 def sniff(head: bytes) -> str | None:

@@ -10,7 +10,7 @@ says where each token stands, and a stack of identical transformer blocks lets a
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -77,6 +77,8 @@ class ViT(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
+        if pool not in get_args(Pool):
+            raise ValueError(f"pool is {pool!r}, but has to be one of {', '.join(get_args(Pool))}")
         self.dim = dim
         self.pooling = pool
         self.num_features = 2 * dim if pool == "token+mean" else dim

@@ -12,7 +12,7 @@ import numpy as np
 from genus.bundle import Bundle, load_bundle
 from genus.data.folder import scan
 from genus.errors import DataError, ModelError
-from genus.evaluate.metrics import Evaluation, evaluate, to_json
+from genus.evaluation.metrics import Evaluation, evaluate, to_json
 from genus.files import atomic, make_folder, write_json, write_text
 from genus.predictor import Predictor
 from genus.report.confusion import confusion_csv, confusion_png

@@ -20,10 +20,10 @@ from genus.engine import Normalise, TorchEngine
 from genus.errors import DataError
 from genus.files import atomic
 from genus.models.backbone import place
-from genus.train.features import run_over
-from genus.train.head import balanced_class_weights
-from genus.train.loop import FineTuneRecipe, LabelledBatch, State, Step, Validation, begin, fit
-from genus.train.resume import restore_state, save_state
+from genus.training.features import run_over
+from genus.training.head import balanced_class_weights
+from genus.training.loop import FineTuneRecipe, LabelledBatch, State, Step, Validation, begin, fit
+from genus.training.resume import restore_state, save_state
 from genus.types import Caution, EpochResult, Note, OnEvent, Part, Progress
 from genus.workflows.choose_model import Start
 from genus.workflows.compute import Compute
@@ -87,6 +87,7 @@ def fingerprint_of(recipe: FineTuneRecipe, start: Start, pictures: Pictures) -> 
         "classes": list(pictures.classes),
         "split": pictures.split.fingerprint,
         "model": start.architecture.name,
+        "arguments": dict(start.architecture.arguments),
         "size": start.preprocess.size,
         **{key: getattr(recipe, key) for key in shown},
     }

@@ -10,8 +10,8 @@ from genus.config import TrainConfig
 from genus.engine import TorchEngine
 from genus.errors import DataError
 from genus.models.backbone import place
-from genus.train.features import run_over
-from genus.train.head import Examples, HeadRecipe, Trial, balanced_class_weights, fit_adamw, fit_linear
+from genus.training.features import run_over
+from genus.training.head import Examples, HeadRecipe, Trial, balanced_class_weights, fit_adamw, fit_linear
 from genus.types import Caution, EpochResult, Note, OnEvent, Part
 from genus.workflows.choose_model import Start
 from genus.workflows.compute import Compute

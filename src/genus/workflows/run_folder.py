@@ -1,7 +1,6 @@
 """The folder of one run: its name, and when it may be written."""
 
 import itertools
-import json
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ def write_config(folder: Path, config: TrainConfig, **chosen: Any) -> None:
     values = {**config.to_dict(), **chosen}
     for key in ("out", "resume"):
         values.pop(key)
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items() if value is not None]
+    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
     write_text(folder / CONFIG, "\n".join(lines) + "\n")
 
 
@@ -61,3 +60,8 @@ def append_line(path: Path, value: dict[str, Any]) -> None:
     """Add one JSON line; what was there before stays."""
     with path.open("a", encoding="utf-8", newline="\n") as file:
         file.write(json_text(value) + "\n")
+
+
+def _toml(value: Any) -> str:
+    """A TOML value. JSON is TOML for numbers, truth and text, but for DEL and bytes that are no UTF-8."""
+    return json_text(value).replace("\x7f", "\\u007f")

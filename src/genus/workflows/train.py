@@ -13,11 +13,11 @@ import torch
 from genus.bundle import Bundle, load_bundle, save_bundle
 from genus.config import TrainConfig
 from genus.data.folder import scan
-from genus.evaluate.metrics import Evaluation
+from genus.evaluation.metrics import Evaluation
 from genus.files import atomic
 from genus.predictor import Predictor
 from genus.report.curves import curves_png
-from genus.train.head import Trial
+from genus.training.head import Trial
 from genus.types import Caution, EpochResult, Note, OnEvent, Part, ignore_events
 from genus.workflows.choose_model import Start, choose_name, prepare_model, preprocess_for
 from genus.workflows.compute import Compute, choose_compute

@@ -16,8 +16,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from genus.errors import DivergedError
-from genus.train import head as head_module
-from genus.train.head import (
+from genus.training import head as head_module
+from genus.training.head import (
     C_GRID,
     C_WITHOUT_VALIDATION,
     Examples,

@@ -15,7 +15,7 @@ from safetensors.torch import save
 
 from genus.errors import ModelError
 from genus.files import atomic
-from genus.train.loop import State
+from genus.training.loop import State
 
 FORMAT = 1
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from genus.errors import DivergedError, MachineError
 from genus.models.backbone import module
-from genus.train.average import average_of
-from genus.train.loop import FineTuneRecipe, LabelledBatch, State, Step, Validation, begin, fit
-from tests.train.runs import RECIPE, differing, network, pictures, shuffled, start, step_for, validation
+from genus.training.average import average_of
+from genus.training.loop import FineTuneRecipe, LabelledBatch, State, Step, Validation, begin, fit
+from tests.training.runs import RECIPE, differing, network, pictures, shuffled, start, step_for, validation
 
 ONE_BATCH = pictures(8)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from genus.models.backbone import module
-from genus.train.optim import cosine_factor, cosine_schedule, parameter_groups
+from genus.training.optim import cosine_factor, cosine_schedule, parameter_groups
 from tests.models.test_registry import SMALLEST, tiny
 
 NORMS = (nn.LayerNorm, nn.BatchNorm2d)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genus.errors import DivergedError
-from genus.train.optim import cosine_schedule
+from genus.training.optim import cosine_schedule
 from genus.types import EpochResult
 
 Floats = NDArray[np.float32]

@@ -9,7 +9,7 @@ from torch import nn
 
 from genus.engine import Normalise
 from genus.models.backbone import Backbone, place
-from genus.train.loop import FineTuneRecipe, LabelledBatch, State, Step, Validation, begin
+from genus.training.loop import FineTuneRecipe, LabelledBatch, State, Step, Validation, begin
 from genus.types import HALF, Preprocess
 from tests.models.test_registry import tiny
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from genus.data.decode import decode
-from genus.train.features import Pass, run_over
+from genus.training.features import Pass, run_over
 from genus.types import Event, Preprocess, Progress
 from tests import corpus
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics as sklearn_metrics
 
-from genus.evaluate.metrics import Evaluation, evaluate, to_json
+from genus.evaluation.metrics import Evaluation, evaluate, to_json
 
 Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
 

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import save
 
 from genus.errors import ModelError
-from genus.train import resume as resume_module
-from genus.train.loop import FineTuneRecipe, State, fit
-from genus.train.resume import restore_state, save_state
-from tests.train.runs import RECIPE, differing, everything, pictures, shuffled, start, step_for, validation
+from genus.training import resume as resume_module
+from genus.training.loop import FineTuneRecipe, State, fit
+from genus.training.resume import restore_state, save_state
+from tests.training.runs import RECIPE, differing, everything, pictures, shuffled, start, step_for, validation
 
 DATA = pictures(12)
 FINGERPRINT = {"classes": ["a", "花\udce9"], "lr": 1e-3, "weights": (0.1, 0.2)}

@@ -21,9 +21,9 @@ from genus.data.augment import Augment
 from genus.engine import Normalise, autocast
 from genus.errors import DivergedError, MachineError
 from genus.models.backbone import Backbone, module
-from genus.train.average import average_of
-from genus.train.mixing import MIXINGS, mix
-from genus.train.optim import cosine_schedule, parameter_groups
+from genus.training.average import average_of
+from genus.training.mixing import MIXINGS, mix
+from genus.training.optim import cosine_schedule, parameter_groups
 from genus.types import EpochResult
 
 OUT_OF_MEMORY = "out of memory|not enough memory|allocate memory|alloc_failed"

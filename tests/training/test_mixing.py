@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from genus.train.mixing import MIXINGS, Mixing, cutmix, erase, jitter, mix, mixup
+from genus.training.mixing import MIXINGS, Mixing, cutmix, erase, jitter, mix, mixup
 
 EVERYTHING = Mixing(jitter=0.5, erase=0.5, mix=1.0)
 
