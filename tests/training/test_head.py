@@ -96,7 +96,7 @@ def test_adamw_is_the_plain_loop(weights: tuple[float, ...] | None) -> None:
             step += 1
         with torch.no_grad():
             val_logits = plain(val_inputs)
-        assert result.lr == pytest.approx(rates[0])
+        assert result.lr == pytest.approx(rates[-1])
         assert result.train_loss == pytest.approx(np.mean(losses), rel=1e-5)
         assert result.val_loss == pytest.approx(F.cross_entropy(val_logits, val_labels).item(), rel=1e-5)
         assert result.val_accuracy == pytest.approx((val_logits.argmax(1) == val_labels).float().mean().item())

@@ -70,11 +70,12 @@ def fit_adamw(head: nn.Linear, train: Examples, val: Examples | None, recipe: He
     schedule = cosine_schedule(optimizer, total=steps * recipe.epochs, warmup=0, lrf=recipe.lrf)
     generator = torch.Generator().manual_seed(recipe.seed)
     for epoch in range(1, recipe.epochs + 1):
-        start, total, lr = time.monotonic(), 0.0, optimizer.param_groups[0]["lr"]
+        start, total, lr = time.monotonic(), 0.0, recipe.lr
         for batch in torch.randperm(len(train), generator=generator).split(recipe.batch_size):
             loss = F.cross_entropy(head(inputs[batch]), labels[batch], weight)
             optimizer.zero_grad()
             loss.backward()
+            lr = optimizer.param_groups[0]["lr"]
             optimizer.step()
             schedule.step()
             total += loss.item() * len(batch)

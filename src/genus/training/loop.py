@@ -119,10 +119,10 @@ def fit(
     validation pictures: then the last epoch counts as the best). Raises DivergedError.
     """
     while state.epoch < recipe.epochs and state.stale < recipe.patience:
-        start, epoch, lr = time.monotonic(), state.epoch + 1, float(state.schedule.get_last_lr()[-1] / recipe.head_lr)
+        start, epoch = time.monotonic(), state.epoch + 1
         torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout and stochastic depth; a resumed run draws the same
         generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
-        total, seen = 0.0, 0
+        total, seen, lr = 0.0, 0, recipe.lr
         state.model.train()
         for batch in batches(epoch):
             loss = step(state.model, batch, generator)
@@ -132,6 +132,7 @@ def fit(
                     f"The loss or its gradient is no finite number in epoch {epoch}. Try a smaller --lr than "
                     f"{recipe.lr:g}, or --precision fp32."
                 )
+            lr = float(state.schedule.get_last_lr()[-1] / recipe.head_lr)
             state.optimizer.step()
             state.optimizer.zero_grad()
             state.schedule.step()

@@ -52,7 +52,7 @@ def fine_tune(
     step = Step(recipe, Normalise(start.preprocess), len(pictures.classes), compute.device, compute.precision)
     recipe = rehearse(step, model, batches, recipe, len(train), config.minutes, on_event)
 
-    state = begin(start.model, recipe, math.ceil(len(train) / recipe.batch_size))
+    state = begin(start.model, recipe, math.ceil(pictures_per_epoch(len(train), recipe.batch_size) / recipe.batch_size))
     fingerprint = fingerprint_of(recipe, start, pictures)
     if config.resume:
         _resume(state, folder / CHECKPOINT, fingerprint, on_event)
@@ -106,6 +106,7 @@ def training_batches(train: Side, start: Start, recipe: FineTuneRecipe, compute:
             return random_view(open_rgb(train.paths[index], at_least), preprocess, strength, rng)
 
         order = np.random.default_rng((recipe.seed, epoch)).permutation(len(train)).tolist()
+        order = order[: pictures_per_epoch(len(train), recipe.batch_size)]
         done, lost = 0, 0
         for batch in load_batches(order, read, recipe.batch_size, compute.workers):
             lost += len(batch.failures)
@@ -119,6 +120,11 @@ def training_batches(train: Side, start: Start, recipe: FineTuneRecipe, compute:
             on_event(Caution(f"Epoch {epoch}: {lost} pictures could no longer be read."))
 
     return batches
+
+
+def pictures_per_epoch(pictures: int, batch_size: int) -> int:
+    """All of them, unless one alone would be left for the last batch: batch norm cannot work on a single picture."""
+    return pictures - 1 if pictures % batch_size == 1 and pictures > 1 else pictures
 
 
 def validation(

@@ -66,6 +66,8 @@ def prepare_pictures(
     for caution in catalog.cautions:
         on_event(Caution(caution))
     on_event(Note(f"{len(catalog.pictures)} pictures of {len(catalog.classes)} classes in {config.data}."))
+    if catalog.others:
+        on_event(Note(f"{plural(len(catalog.others), 'file')} in the class folders are no pictures: left alone."))
     inspection = inspect(catalog.pictures, preprocess, config.workers or default_workers(), on_event)
     if inspection.bad:
         write_text(folder / BAD_FILES, bad_files_csv(inspection.bad))
