@@ -18,6 +18,8 @@ from PIL import Image
 
 import genus as package
 from genus.cli.truth import with_explicit_truth
+from genus.config import TrainConfig
+from genus.workflows.run_folder import with_measured_epochs
 from tests.cli.conftest import FAST, SPECIES, Genus
 
 
@@ -169,7 +171,12 @@ def test_minutes_fit_the_epochs(genus: Genus, drawn: Path, tmp_path: Path) -> No
     result = genus("train", drawn, "--out", tmp_path / "r", *flags, *FAST)
     assert result.code == 0, result.err
     assert "of 10000 epochs" in result.err
-    assert 1 <= len((tmp_path / "r/metrics.jsonl").read_text().splitlines()) < 100
+    epochs = len((tmp_path / "r/metrics.jsonl").read_text().splitlines())
+    assert 1 <= epochs < 100
+    resolved = tomllib.loads((tmp_path / "r/config.toml").read_text())
+    assert (resolved["epochs"], "minutes" in resolved) == (epochs, False)
+    going_on = TrainConfig(resume=True, minutes=9, epochs=10_000)
+    assert with_measured_epochs(going_on, tmp_path / "r") == TrainConfig(resume=True, epochs=epochs)
 
 
 def test_presets_and_config_file_compose(genus: Genus, drawn: Path, tmp_path: Path) -> None:

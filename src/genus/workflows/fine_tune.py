@@ -28,7 +28,7 @@ from genus.types import Caution, EpochResult, Note, OnEvent, Part, Progress
 from genus.workflows.choose_model import Start
 from genus.workflows.compute import Compute
 from genus.workflows.pictures import Pictures, Side
-from genus.workflows.run_folder import BEST, CHECKPOINT, LAST
+from genus.workflows.run_folder import BEST, CHECKPOINT, LAST, write_epochs
 
 VALIDATION_BATCH = 32
 SHARE_FOR_EPOCHS = 0.85  # of --minutes; the rest is for the test and the pictures
@@ -51,6 +51,8 @@ def fine_tune(
     batches = training_batches(train, start, recipe, compute, on_event)
     step = Step(recipe, Normalise(start.preprocess), len(pictures.classes), compute.device, compute.precision)
     recipe = rehearse(step, model, batches, recipe, len(train), config.minutes, on_event)
+    if config.minutes:
+        write_epochs(folder, recipe.epochs)
 
     state = begin(start.model, recipe, math.ceil(pictures_per_epoch(len(train), recipe.batch_size) / recipe.batch_size))
     fingerprint = fingerprint_of(recipe, start, pictures)

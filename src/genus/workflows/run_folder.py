@@ -1,6 +1,8 @@
 """The folder of one run: its name, and when it may be written."""
 
 import itertools
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +50,36 @@ def _next_free(config: TrainConfig, model: str) -> Path:
 
 
 def write_config(folder: Path, config: TrainConfig, **chosen: Any) -> None:
-    """``config.toml``: the options as resolved; ``--config`` with this file repeats the run."""
+    """``config.toml``: the options as resolved; ``--config`` with it repeats the run. A resumed run keeps its own."""
+    if config.resume and (folder / CONFIG).exists():
+        return
     values = {**config.to_dict(), **chosen}
-    for key in ("out", "resume"):
-        values.pop(key)
-    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
-    write_text(folder / CONFIG, "\n".join(lines) + "\n")
+    _write_toml(folder / CONFIG, {key: value for key, value in values.items() if key not in ("out", "resume")})
+
+
+def write_epochs(folder: Path, epochs: int) -> None:
+    """Put what ``--minutes`` came to into ``config.toml``, so that a repeated or resumed run does not measure again."""
+    values = tomllib.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    _write_toml(folder / CONFIG, {**values, "epochs": epochs, "minutes": None})
+
+
+def with_measured_epochs(config: TrainConfig, folder: Path) -> TrainConfig:
+    """The options of a run that goes on: its ``--minutes`` have been turned into epochs already."""
+    if not (config.resume and config.minutes and (folder / CONFIG).exists()):
+        return config
+    stored = tomllib.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    return config if "minutes" in stored else replace(config, epochs=stored["epochs"], minutes=None)
 
 
 def append_line(path: Path, value: dict[str, Any]) -> None:
     """Add one JSON line; what was there before stays."""
     with path.open("a", encoding="utf-8", newline="\n") as file:
         file.write(json_text(value) + "\n")
+
+
+def _write_toml(path: Path, values: dict[str, Any]) -> None:
+    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _toml(value: Any) -> str:

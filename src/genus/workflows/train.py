@@ -25,7 +25,15 @@ from genus.workflows.evaluate import judge_test_part, write_evaluation
 from genus.workflows.fine_tune import fine_tune
 from genus.workflows.fit_head import fit_head
 from genus.workflows.pictures import Pictures, prepare_pictures
-from genus.workflows.run_folder import CHECKPOINT, CURVES_PNG, HISTORY, append_line, open_run, write_config
+from genus.workflows.run_folder import (
+    CHECKPOINT,
+    CURVES_PNG,
+    HISTORY,
+    append_line,
+    open_run,
+    with_measured_epochs,
+    write_config,
+)
 from genus.workflows.track import open_tracker
 
 
@@ -50,6 +58,7 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     compute = choose_compute(config)
     name = choose_name(config, on_event)
     folder = open_run(config, name)
+    config = with_measured_epochs(config, folder)
     write_config(
         folder, config, model=name, device=str(compute.device), precision=compute.precision, workers=compute.workers
     )
