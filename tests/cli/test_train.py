@@ -136,6 +136,9 @@ def test_interrupted_training_resumes_to_the_same_weights(drawn: Path, tmp_path:
         [*command, "--out", killed, "--resume"], check=True, env=environment, capture_output=True, text=True
     )
     assert "Going on after epoch" in resumed.stderr
+    told = [[json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()] for run in (whole, killed)]
+    assert [line | {"seconds": 0} for line in told[0]] == [line | {"seconds": 0} for line in told[1]]
+    assert len(told[0]) == 3
     assert (whole / "model.safetensors").read_bytes() == (killed / "model.safetensors").read_bytes()
 
 

@@ -2,8 +2,8 @@
 
 import platform
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,27 +14,16 @@ from genus.bundle import Bundle, load_bundle, save_bundle
 from genus.config import TrainConfig
 from genus.data.folder import scan
 from genus.evaluation.metrics import Evaluation
-from genus.files import atomic
 from genus.predictor import Predictor
-from genus.report.curves import curves_png
-from genus.training.head import Trial
-from genus.types import Caution, EpochResult, Note, OnEvent, Part, ignore_events
+from genus.types import Caution, Note, OnEvent, Part, ignore_events
 from genus.workflows.choose_model import Start, choose_name, prepare_model, preprocess_for
 from genus.workflows.compute import Compute, choose_compute
 from genus.workflows.evaluate import judge_test_part, write_evaluation
 from genus.workflows.fine_tune import fine_tune
 from genus.workflows.fit_head import fit_head
+from genus.workflows.history import Result, recorded, verdict_on_validation, write_curves
 from genus.workflows.pictures import Pictures, prepare_pictures
-from genus.workflows.run_folder import (
-    CHECKPOINT,
-    CURVES_PNG,
-    HISTORY,
-    append_line,
-    open_run,
-    with_measured_epochs,
-    write_config,
-)
-from genus.workflows.track import open_tracker
+from genus.workflows.run_folder import CHECKPOINT, open_run, with_measured_epochs, write_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +33,7 @@ class TrainResult:
     run: Path
     classes: tuple[str, ...]
     test: Evaluation | None
-    history: tuple[EpochResult | Trial, ...]
+    history: tuple[Result, ...]
     seconds: float
 
 
@@ -66,41 +55,27 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     start = prepare_model(config, name, pictures.classes, on_event)
     on_event(Note(f"Computing on {compute.device} in {compute.precision}; results go to {folder}."))
 
-    history = tuple(_recorded(_fit(start, pictures, config, compute, folder, on_event), folder, on_event))
-    record = _record(config, start, pictures, compute, history)
+    history = recorded(_fit(start, pictures, config, compute, folder, on_event), folder, on_event)
+    record = _record(config, start, pictures, compute)
     bundle = Bundle(start.model, start.architecture, pictures.classes, start.preprocess, record)
     save_bundle(bundle, folder)
     test = _test(folder, pictures, compute, on_event)
     if test:
         metrics = {"test": {"n": test.n, "accuracy": test.accuracy}}
         save_bundle(replace(bundle, record={**record, "metrics": metrics}), folder)
-    write_evaluation(folder, pictures.classes, test, _best_on_validation(history, pictures))
-    _write_curves(folder, history)
+    val = verdict_on_validation(history, len(pictures.side(Part.VAL)), frozen=config.freeze_layers)
+    write_evaluation(folder, pictures.classes, test, val)
+    write_curves(history, folder)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return TrainResult(folder, pictures.classes, test, history, time.monotonic() - begun)
 
 
 def _fit(
     start: Start, pictures: Pictures, config: TrainConfig, compute: Compute, folder: Path, on_event: OnEvent
-) -> Iterator[EpochResult | Trial]:
+) -> Iterator[Result]:
     if config.freeze_layers:
         return fit_head(start, pictures, config, compute, on_event)
     return fine_tune(start, pictures, config, compute, folder, on_event)
-
-
-def _recorded(results: Iterator[EpochResult | Trial], folder: Path, on_event: OnEvent) -> Iterator[EpochResult | Trial]:
-    """Pass the results on; each is one line of ``metrics.jsonl``, one event, and one step of the tracker."""
-    with open_tracker(folder) as track:
-        for result in results:
-            append_line(folder / HISTORY, asdict(result))
-            if isinstance(result, EpochResult):
-                on_event(result)
-                track(result)
-            else:
-                on_event(
-                    Note(f"C = {result.c:g}: validation loss {result.val_loss:.4f}, accuracy {result.val_accuracy:.4f}")
-                )
-            yield result
 
 
 def _test(folder: Path, pictures: Pictures, compute: Compute, on_event: OnEvent) -> Evaluation | None:
@@ -113,32 +88,13 @@ def _test(folder: Path, pictures: Pictures, compute: Compute, on_event: OnEvent)
     return judge_test_part(predictor, folder, side, "train", on_event)
 
 
-def _best_on_validation(history: Sequence[EpochResult | Trial], pictures: Pictures) -> dict[str, Any] | None:
-    """The verdict that chose the weights (full), the regularisation (linear), or that of the last epoch (adamw)."""
-    judged = [result for result in history if result.val_accuracy is not None]
-    if not judged:
-        return None
-    best = judged[-1]
-    return {"n": len(pictures.side(Part.VAL)), "accuracy": {"value": best.val_accuracy}, "log_loss": best.val_loss}
-
-
-def _write_curves(folder: Path, history: Sequence[EpochResult | Trial]) -> None:
-    epochs = [result for result in history if isinstance(result, EpochResult)]
-    if epochs:
-        with atomic(folder / CURVES_PNG) as temporary:
-            temporary.write_bytes(curves_png(epochs))
-
-
-def _record(
-    config: TrainConfig, start: Start, pictures: Pictures, compute: Compute, history: Sequence[EpochResult | Trial]
-) -> dict[str, Any]:
+def _record(config: TrainConfig, start: Start, pictures: Pictures, compute: Compute) -> dict[str, Any]:
     """What the bundle remembers of its making."""
     return {
         "weights": start.origin,
         "data": {"root": str(pictures.root.resolve()), "pictures": len(pictures.split.pictures)},
         "split": pictures.split.fingerprint,
         "training": config.to_dict(),
-        "epochs_run": sum(isinstance(result, EpochResult) for result in history),
         "versions": {"genus": version("genus"), "torch": torch.__version__, "python": platform.python_version()},
         "hardware": {"device": str(compute.device), "precision": compute.precision, "machine": platform.machine()},
     }
