@@ -6,6 +6,7 @@ from genus.models.attention import (
     MultiHeadSelfAttention,
     attention_scores,
     attention_weights,
+    fast_attention,
     scaled_dot_product_attention,
 )
 from tests.models.closeness import assert_equal
@@ -25,6 +26,25 @@ def test_written_out_attention_equals_torch() -> None:
     bias = torch.randn(4, 7, 7)
     expected = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
     assert_equal(scaled_dot_product_attention(query, key, value, bias), expected)
+
+
+@pytest.mark.parametrize("windows", [(), (5,)])
+@pytest.mark.parametrize("bias_shape", [None, (2, 6, 6), (1, 2, 6, 6), (5, 2, 6, 6)])
+@pytest.mark.parametrize("learns", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_fast_attention_is_the_formula_whichever_code_it_takes(
+    windows: tuple[int, ...], bias_shape: tuple[int, ...] | None, learns: bool, dtype: torch.dtype
+) -> None:
+    if not windows and bias_shape and len(bias_shape) == 4:
+        pytest.skip("a bias for each window needs windows")
+    query, key, value = torch.randn(3, 3, *windows, 2, 6, 8).to(dtype).unbind(0)
+    bias = None if bias_shape is None else torch.randn(bias_shape).to(dtype).requires_grad_(learns)
+    exact = scaled_dot_product_attention(
+        query.double(), key.double(), value.double(), None if bias is None else bias.double()
+    )
+    found = fast_attention(query, key, value, bias)
+    assert found.dtype == dtype
+    assert_equal(found.double(), exact, 1e-5 if dtype == torch.float32 else 3e-2)
 
 
 def test_multi_head_attention_equals_torch() -> None:

@@ -10,12 +10,12 @@ from genus.models.layouts.swin import LAYOUTS
 from genus.models.swin import (
     Swin,
     WindowAttention,
-    merge_windows,
     pad_to_multiple,
     partition_windows,
     relative_position_index,
     resize_relative_bias,
     shifted_window_mask,
+    window_order,
 )
 from tests.models.closeness import assert_equal, outputs_of, randomise
 
@@ -58,12 +58,18 @@ def test_every_stage_logits_and_gradients_equal_transformers(window: int, size: 
         assert_equal(parameter.grad, gradients[name], 1e-4, name)
 
 
-@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 8))
-def test_windows_merge_back_to_what_they_were_cut_from(height: int, width: int, window: int) -> None:
+CPU = torch.device("cpu")
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 8), st.booleans())
+def test_windows_are_gathered_and_put_back(height: int, width: int, window: int, shifted: bool) -> None:
+    """One gather is the paper's cyclic shift and partition; the second undoes both."""
+    shift = window // 2 if shifted else 0
     tokens = pad_to_multiple(torch.randn(2, height, width, 3), window)
-    windows = partition_windows(tokens, window)
-    assert windows.shape[2] == window * window
-    assert torch.equal(merge_windows(windows, tokens.shape[1], tokens.shape[2]), tokens)
+    order, way_back = window_order(tokens.shape[1], tokens.shape[2], window, shift, CPU)
+    windows = tokens.flatten(1, 2)[:, order]
+    assert torch.equal(windows.flatten(), partition_windows(tokens.roll((-shift, -shift), (1, 2)), window).flatten())
+    assert torch.equal(windows[:, way_back].view(tokens.shape), tokens)
 
 
 @given(st.integers(2, 6), st.integers(1, 4), st.integers(1, 4))
@@ -77,7 +83,7 @@ def test_shifted_windows_join_only_true_neighbours(window: int, rows: int, colum
     unwrapped = (windows - shift) % torch.tensor([height, width]) // window  # window each token belongs to
     wrapped = windows < shift  # came round the edge
     same = (unwrapped[:, :, None] == unwrapped[:, None]).all(-1) & (wrapped[:, :, None] == wrapped[:, None]).all(-1)
-    mask = shifted_window_mask(height, width, window, shift)
+    mask = shifted_window_mask(height, width, window, shift, CPU, torch.float32)
     assert torch.equal(mask == 0, same)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 def attention_scores(query: Tensor, key: Tensor) -> Tensor:
     """q kᵀ / √d. query: (..., N, d), key: (..., M, d) -> (..., N, M)."""
-    return query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+    return (query / query.shape[-1] ** 0.5) @ key.transpose(-2, -1)
 
 
 def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -28,12 +28,29 @@ def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None = None) ->
 
 
 def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
-    """softmax(q kᵀ / √d + bias) v, written out. value: (..., M, e) -> (..., N, e).
-
-    The reference for ``torch.nn.functional.scaled_dot_product_attention``, which the models call: it never
-    stores the N x M weights.
-    """
+    """softmax(q kᵀ / √d + bias) v, written out. value: (..., M, e) -> (..., N, e)."""
     return attention_weights(query, key, bias) @ value
+
+
+def fast_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``scaled_dot_product_attention`` by whichever code is faster here; equal up to rounding.
+
+    query, key, value: (B, [windows,] heads, N, d); bias: broadcastable to ([windows,] heads, N, N).
+
+    torch's fused kernel never stores the N x M weights, and wins on graphics cards and in fp32. On a processor, the
+    formula as written out is 2 to 3 times as fast in bf16, and whenever the bias learns, for then the kernel falls
+    back to slow code of its own (docs/benchmarks.md, "Attention").
+    """
+    written_out = query.dtype == torch.bfloat16 or (bias is not None and bias.requires_grad and torch.is_grad_enabled())
+    if query.device.type == "cpu" and written_out:
+        return scaled_dot_product_attention(query, key, value, bias)
+    if query.ndim == 4:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    batch, windows = query.shape[:2]  # the kernel takes four dimensions: the windows go to the pictures
+    if bias is not None and bias.ndim == 4 and bias.shape[0] != 1:
+        bias = bias.expand(batch, *bias.shape).flatten(0, 1)
+    mixed = F.scaled_dot_product_attention(query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1), attn_mask=bias)
+    return mixed.unflatten(0, (batch, windows))
 
 
 class MultiHeadSelfAttention(nn.Module):
@@ -51,17 +68,10 @@ class MultiHeadSelfAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
-        """tokens: (B, [windows,] N, dim); bias: broadcastable to ([windows,] heads, N, N) -> as tokens.
-
-        Windows and heads are the same to the fused kernel, which takes four dimensions: (B, windows·heads, N, d).
-        """
+        """tokens: (B, [windows,] N, dim); bias: broadcastable to ([windows,] heads, N, N) -> as tokens."""
         query, key, value = self.split_heads(tokens)
-        if bias is not None:
-            bias = bias.to(query.dtype).expand(*query.shape[1:-2], -1, -1).flatten(0, -3).unsqueeze(0)
-        mixed = F.scaled_dot_product_attention(
-            query.flatten(1, -3), key.flatten(1, -3), value.flatten(1, -3), attn_mask=bias
-        )
-        return self.proj(mixed.view(query.shape).transpose(-3, -2).flatten(-2))
+        bias = None if bias is None else bias.to(query.dtype)
+        return self.proj(fast_attention(query, key, value, bias).transpose(-3, -2).flatten(-2))
 
     def weights(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
         """The attention weights of every head, for looking at: (B, [windows,] heads, N, N); rows sum to 1."""

@@ -30,9 +30,16 @@ PATCH = 4
 MASKED = -100.0  # added to the score of two tokens that only the cyclic shift made neighbours; e⁻¹⁰⁰ ≈ 0
 
 
+def padded_sides(height: int, width: int, multiple: int) -> tuple[int, int]:
+    """The next sides that ``multiple`` divides."""
+    return height + -height % multiple, width + -width % multiple
+
+
 def pad_to_multiple(tokens: Tensor, multiple: int) -> Tensor:
     """B x H x W x C, zeros added at the right and bottom until ``multiple`` divides H and W."""
-    bottom, right = -tokens.shape[1] % multiple, -tokens.shape[2] % multiple
+    height, width = tokens.shape[1:3]
+    down, across = padded_sides(height, width, multiple)
+    bottom, right = down - height, across - width
     return F.pad(tokens, (0, 0, 0, right, 0, bottom)) if bottom or right else tokens
 
 
@@ -42,11 +49,16 @@ def partition_windows(tokens: Tensor, window: int) -> Tensor:
     return tokens.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
-def merge_windows(windows: Tensor, height: int, width: int) -> Tensor:
-    """The inverse of ``partition_windows``: B x (windows) x (M·M) x C -> B x height x width x C."""
-    side = round(windows.shape[2] ** 0.5)
-    tokens = windows.unflatten(1, (height // side, width // side)).unflatten(3, (side, side))
-    return tokens.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+@lru_cache(maxsize=64)
+def window_order(height: int, width: int, window: int, shift: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """How to get from the H·W tokens of a picture, row by row, to its (shifted) windows, and the way back.
+
+    Two permutations of H·W places: cyclic shift and partition in one gather, then merging and shift back.
+    """
+    with torch.inference_mode(False):  # what is cached must serve training, too
+        places = torch.arange(height * width, device=device).view(1, height, width, 1)
+        order = partition_windows(torch.roll(places, (-shift, -shift), dims=(1, 2)), window).flatten()
+        return order, order.argsort()
 
 
 def relative_position_index(window: int) -> Tensor:
@@ -61,7 +73,9 @@ def relative_position_index(window: int) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def shifted_window_mask(height: int, width: int, window: int, shift: int) -> Tensor:
+def shifted_window_mask(
+    height: int, width: int, window: int, shift: int, device: torch.device, dtype: torch.dtype
+) -> Tensor:
     """(windows) x M·M x M·M: 0 where two tokens of a shifted window are true neighbours, else ``MASKED``.
 
     The cyclic shift puts up to four regions of the picture into one window (Swin, figure 4); every region gets a
@@ -69,13 +83,13 @@ def shifted_window_mask(height: int, width: int, window: int, shift: int) -> Ten
     """
 
     def bands(length: int) -> Tensor:
-        places = torch.arange(length)
+        places = torch.arange(length, device=device)
         return (places >= length - window).long() + (places >= length - shift).long()
 
-    regions = bands(height)[:, None] * 3 + bands(width)[None, :]
-    with torch.inference_mode(False):  # the cached mask must serve training, too
+    with torch.inference_mode(False):
+        regions = bands(height)[:, None] * 3 + bands(width)[None, :]
         windows = partition_windows(regions[None, :, :, None], window)[0, :, :, 0]
-        return torch.where(windows[:, :, None] == windows[:, None, :], 0.0, MASKED)
+        return torch.where(windows[:, :, None] == windows[:, None, :], 0.0, MASKED).to(dtype)
 
 
 class WindowAttention(nn.Module):
@@ -95,27 +109,23 @@ class WindowAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """B x H x W x C -> B x H x W x C."""
         height, width = tokens.shape[1:3]
-        shift = self.shift_for(height, width)
+        down, across = padded_sides(height, width, self.window)
         windows, bias = self.windows(tokens)
-        padded_height, padded_width = (
-            -(-height // self.window) * self.window,
-            -(-width // self.window) * self.window,
-        )
-        merged = merge_windows(self.msa(windows, bias), padded_height, padded_width)
-        if shift:
-            merged = torch.roll(merged, (shift, shift), dims=(1, 2))
-        return merged[:, :height, :width]
+        _, way_back = window_order(down, across, self.window, self.shift_for(height, width), tokens.device)
+        merged = self.msa(windows, bias).flatten(1, 2).index_select(1, way_back).unflatten(1, (down, across))
+        return merged if (down, across) == (height, width) else merged[:, :height, :width]
 
     def windows(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """What the attention sees: the (shifted) windows, B x n x M·M x C, and the bias, 1 or n x heads x M·M x M·M."""
         shift = self.shift_for(*tokens.shape[1:3])
         tokens = pad_to_multiple(tokens, self.window)
+        sides = tokens.shape[1], tokens.shape[2]
+        order, _ = window_order(*sides, self.window, shift, tokens.device)
+        windows = tokens.flatten(1, 2).index_select(1, order).unflatten(1, (-1, self.window**2))
         bias = self.relative_bias[self.relative_index].permute(2, 0, 1).unsqueeze(0)
         if shift:
-            mask = shifted_window_mask(tokens.shape[1], tokens.shape[2], self.window, shift)
-            bias = bias + mask.to(bias).unsqueeze(1)
-            tokens = torch.roll(tokens, (-shift, -shift), dims=(1, 2))
-        return partition_windows(tokens, self.window), bias
+            bias = bias + shifted_window_mask(*sides, self.window, shift, bias.device, bias.dtype).unsqueeze(1)
+        return windows, bias
 
     def shift_for(self, height: int, width: int) -> int:
         """No shift where one window covers a whole side: it would only tear neighbours apart."""
