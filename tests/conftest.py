@@ -1,4 +1,5 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,17 @@ def flowers(test_data: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What session-wide fixtures compute does not go to the user's cache either."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENUS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reaches the hub, and each starts from the same random numbers."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reaches the hub or the user's cache, and each starts from the same random numbers."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("GENUS_CACHE", str(tmp_path_factory.mktemp("cache")))
     torch.manual_seed(0)

@@ -77,6 +77,11 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     )
 
 
+def add_to_record(folder: Path, **values: Any) -> None:
+    """Let the bundle in ``folder`` remember more. Raises ModelError or MachineError."""
+    write_json(folder / DESCRIPTION, {**_read_description(folder / DESCRIPTION), **values})
+
+
 def load_bundle(folder: Path) -> Bundle:
     """Read what ``save_bundle`` wrote; the model is in eval mode on the CPU.
 

@@ -17,6 +17,7 @@ from genus.errors import UsageError, nearest
 Head = Literal["adamw", "linear"]
 AugmentName = Literal["none", "light", "strong"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
+Engine = Literal["auto", "torch", "openvino"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,14 @@ class TrainConfig:
     freeze_layers: bool = True
     head: Head = "adamw"
     image_size: int | None = None
+    views: int = 0
     augment: AugmentName = "light"
     class_weights: bool = False
     minutes: float | None = None
     seed: int = 0
     device: str = "auto"
     precision: PrecisionName = "auto"
+    engine: Engine = "auto"
     workers: int | None = None
     split: Path | None = None
     resume: bool = False
@@ -51,6 +54,7 @@ class TrainConfig:
         _require(0 < self.lr < 10, "lr", self.lr, "above 0 and below 10")
         _require(0 <= self.lrf <= 1, "lrf", self.lrf, "between 0 and 1: the last rate is lr * lrf")
         _require(self.image_size is None or 32 <= self.image_size <= 2048, "image-size", self.image_size, "32 to 2048")
+        _require(0 <= self.views <= 1000, "views", self.views, "0 to 1000")
         _require(self.minutes is None or 0 < self.minutes < math.inf, "minutes", self.minutes, "above 0 and finite")
         _require(self.workers is None or 1 <= self.workers <= 256, "workers", self.workers, "1 to 256")
         _require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")

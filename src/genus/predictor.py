@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
 from genus.bundle import Bundle, load_bundle
 from genus.data.decode import decode
-from genus.data.loader import default_workers, load_batches
-from genus.engine import Precision, TorchEngine, choose_device, choose_precision
+from genus.data.threads import default_workers
+from genus.engine.device import Precision, choose_device, choose_precision
+from genus.engine.stream import Engine, stream
+from genus.engine.torch_engine import TorchEngine
 from genus.errors import PictureError
-from genus.models.backbone import place
+from genus.models.backbone import WithoutHead, place
 from genus.types import Prediction
 
 Source = Path | str | bytes | Image.Image
@@ -31,17 +35,27 @@ class Answer:
 class Predictor:
     """Names pictures with one bundle. Holds no state between calls; may be used from several threads.
 
-    Raises UsageError or MachineError for a device that is unknown or not there.
+    An engine turns pictures into features, the head turns features into logits. In fp32 with torch, the default,
+    this is the reference that every other engine and precision is held against. Raises UsageError or MachineError for
+    a device that is unknown or not there.
     """
 
     def __init__(
-        self, bundle: Bundle, *, device: str = "auto", precision: Precision = "fp32", workers: int | None = None
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "auto",
+        precision: Precision = "fp32",
+        workers: int | None = None,
+        engine: Engine | None = None,
     ) -> None:
         chosen = choose_device(device)
-        model = place(bundle.model, chosen).eval()
+        place(bundle.model, chosen).eval()
         self.bundle = bundle
         self.classes = bundle.classes
-        self._engine = TorchEngine(model, bundle.preprocess, chosen, choose_precision(precision, chosen))
+        self._engine = engine or TorchEngine(
+            WithoutHead(bundle.model), bundle.preprocess, chosen, choose_precision(precision, chosen)
+        )
         self._workers = workers or default_workers()
 
     def predict(self, source: Source) -> Prediction:
@@ -58,17 +72,17 @@ class Predictor:
             predictions.append(self.prediction(answer.logits))
         return predictions
 
-    def answers(self, sources: Sequence[Source], batch_size: int = 32) -> Iterator[Answer]:
+    def answers(self, sources: Sequence[Source]) -> Iterator[Answer]:
         """One Answer a source, in order, as they come; a picture that cannot be read does not disturb the others."""
 
         def read(index: int) -> NDArray[np.uint8]:
             source = sources[index]
             return decode(Path(source) if isinstance(source, str) else source, self.bundle.preprocess)
 
-        for batch in load_batches(range(len(sources)), read, batch_size, self._workers):
-            logits = self._engine(batch.pixels) if batch.indices else np.empty((0, len(self.classes)), np.float32)
-            answers = [Answer(index, row, None) for index, row in zip(batch.indices, logits, strict=True)]
-            answers += [Answer(index, None, error) for index, error in batch.failures]
+        for piece in stream(range(len(sources)), read, self._engine, self._workers):
+            logits = head_logits(self.bundle.model.head, piece.rows) if piece.indices else ()
+            answers = [Answer(index, row, None) for index, row in zip(piece.indices, logits, strict=True)]
+            answers += [Answer(index, None, error) for index, error in piece.failures]
             yield from sorted(answers, key=lambda answer: answer.index)
 
     def prediction(self, logits: NDArray[np.float32], top: int = 5) -> Prediction:
@@ -77,6 +91,12 @@ class Predictor:
         best = np.argsort(-probabilities, kind="stable")[:top]
         pairs = tuple((self.classes[index], float(probabilities[index])) for index in best)
         return Prediction(label=pairs[0][0], probability=pairs[0][1], top=pairs)
+
+
+def head_logits(head: nn.Linear, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the head says about pooled features, in fp32: n x num_features -> n x classes."""
+    with torch.inference_mode():
+        return head(torch.from_numpy(features).to(head.weight.device)).cpu().numpy()
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -4,12 +4,15 @@ import csv
 import hashlib
 import io
 import re
-import time
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from genus.data import inspect as inspect_module
+from genus.data.decode import decode
 from genus.data.folder import Picture, scan
 from genus.data.inspect import BadFile, Inspected, Inspection, bad_files_csv, inspect, require_usable
 from genus.errors import DataError
@@ -41,21 +44,50 @@ def test_every_file_of_the_corpus_is_either_good_or_listed(tmp_path: Path, worke
     assert contents(tmp_path) == before
 
 
-def test_few_pictures_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever reads the results may be slow: the pool must not run ahead of it without end."""
-    begun = []
+class Collector:
+    """A consumer that wants all but a few pictures, and keeps what it gets."""
 
-    def note(picture: Picture, preprocess: Preprocess) -> BadFile:
-        begun.append(picture)
-        return BadFile(picture.path, picture.label, "x")
+    def __init__(self, unwanted: set[bytes]) -> None:
+        self.unwanted = unwanted
+        self.taken: dict[bytes, np.ndarray] = {}
+        self.threads: set[int] = set()
 
-    monkeypatch.setattr(inspect_module, "_inspect_one", note)
-    pictures = [Picture(Path(f"{n}.jpg"), "any") for n in range(500)]
-    results = inspect_module._in_threads(pictures, SMALL, workers=2)
-    next(results)
-    time.sleep(0.05)
-    assert len(begun) <= 10
-    assert 1 + sum(1 for _ in results) == 500
+    def enter_thread(self) -> None:
+        self.threads.add(threading.get_ident())
+
+    def wants(self, picture: bytes) -> bool:
+        return picture not in self.unwanted
+
+    def take(self, pictures: Sequence[bytes], pixels: np.ndarray) -> None:
+        assert threading.get_ident() in self.threads
+        self.taken.update(zip(pictures, pixels, strict=True))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_consumer_gets_the_pixels_of_the_one_pass(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[bytes] = []
+
+    def counting(data: bytes, preprocess: Preprocess) -> np.ndarray:
+        decoded.append(data)
+        return decode(data, preprocess)
+
+    monkeypatch.setattr(inspect_module, "decode", counting)
+    root = corpus.write_folder(tmp_path / "photos", {"cat": 11, "dog": 9})
+    (root / "cat" / "bad.jpg").write_bytes(b"")
+    pictures = scan(root).pictures
+    digests = {hashlib.sha256(picture.path.read_bytes()).digest(): picture for picture in pictures}
+    unwanted = set(list(digests)[3:7])
+    consumer = Collector(unwanted)
+    inspection = inspect(pictures, SMALL, workers, ignore_events, consumer)
+    assert [good.picture for good in inspection.good] == [p for p in pictures if p.path.name != "bad.jpg"]
+    assert len(inspection.bad) == 1
+    empty = hashlib.sha256(b"").digest()
+    assert consumer.taken.keys() == digests.keys() - unwanted - {empty}
+    assert len(decoded) == len(consumer.taken)  # and nothing was decoded twice, or in vain
+    for digest, pixels in consumer.taken.items():
+        assert np.array_equal(pixels, decode(digests[digest].path, SMALL))
 
 
 def test_events_are_few(tmp_path: Path) -> None:

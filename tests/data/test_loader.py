@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genus.data.loader import AHEAD, Batch, Pixels, default_workers, load_batches
+from genus.data.loader import Batch, Pixels, load_batches
+from genus.data.threads import default_workers
 from genus.errors import PictureError
 
 
@@ -54,7 +55,7 @@ def test_slow_pictures_keep_their_place(workers: int) -> None:
 
 
 def test_the_reading_ahead_is_bounded() -> None:
-    """However slow the consumer: never more than AHEAD + 1 batches beyond the ones that it has taken."""
+    """However slow the consumer: never more than two batches a worker beyond the ones that it has taken."""
     begun: list[int] = []
 
     def read(index: int) -> Pixels:
@@ -65,8 +66,8 @@ def test_the_reading_ahead_is_bounded() -> None:
     for number, _ in enumerate(load_batches(range(200), read, 5, 4), start=1):
         time.sleep(0.002)
         most = max(most, len(begun) - 5 * number)
-        assert len(begun) <= 5 * (number + AHEAD)
-    assert most == 5 * AHEAD  # and it does read ahead
+        assert len(begun) <= 5 * (number + 2 * 4)
+    assert most >= 5 * 4  # and it does read ahead
     assert len(begun) == 200
 
 
@@ -77,7 +78,7 @@ def test_as_many_threads_as_asked() -> None:
         meeting.wait()  # passes only when three read at the same time
         return picture(index)
 
-    assert sum(len(batch.indices) for batch in load_batches(range(6), read, 6, 3)) == 6
+    assert sum(len(batch.indices) for batch in load_batches(range(12), read, 2, 3)) == 12
     assert 1 <= default_workers() <= 16
 
 
@@ -112,12 +113,12 @@ def test_closing_early_stops_the_threads(taken: int) -> None:
     for _ in range(taken):
         next(batches)
     batches.close()  # type: ignore[attr-defined]
-    assert len(reads) < 5 * (taken + AHEAD)  # what was waiting is not read any more
+    assert len(reads) <= 5 * (taken + 3)  # what was waiting is not read any more
     assert_no_readers()
 
 
 def assert_no_readers() -> None:
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("genus-read")]
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("genus-worker")]
 
 
 def test_a_batch_of_failures_and_an_empty_order() -> None:

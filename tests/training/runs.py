@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from genus.engine import Normalise
+from genus.engine.torch_engine import Normalise
 from genus.models.backbone import Backbone, place
 from genus.training.loop import FineTuneRecipe, LabelledBatch, State, Step, Validation, begin
 from genus.types import HALF, Preprocess

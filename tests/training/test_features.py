@@ -14,14 +14,22 @@ from tests import corpus
 SMALL = Preprocess(size=8)
 
 
-def mean_colour(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+class MeanColour:
     """An engine: B x 8 x 8 x 3 -> B x 3."""
-    assert pixels.shape[1:] == (8, 8, 3)
-    return pixels.mean(axis=(1, 2), dtype=np.float32)
+
+    name = "mean colour"
+    batch_size = 4
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        assert pixels.shape[1:] == (8, 8, 3)
+        return pixels.mean(axis=(1, 2), dtype=np.float32)
+
+    def enter_thread(self) -> None:
+        pass
 
 
 def run(paths: list[Path], events: list[Event], workers: int = 2) -> Pass:
-    return run_over(paths, mean_colour, SMALL, batch_size=4, workers=workers, task="x", on_event=events.append)
+    return run_over(paths, MeanColour(), SMALL, workers=workers, task="x", on_event=events.append)
 
 
 @pytest.mark.parametrize("workers", [1, 3])

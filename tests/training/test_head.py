@@ -22,11 +22,11 @@ from genus.training.head import (
     C_WITHOUT_VALIDATION,
     Examples,
     HeadRecipe,
-    Scaler,
     balanced_class_weights,
     fit_adamw,
     fit_linear,
 )
+from genus.training.scaling import Scaler
 
 
 class HalfScaler(TransformerMixin, BaseEstimator):

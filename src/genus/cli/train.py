@@ -40,6 +40,9 @@ Head = Annotated[
     str | None, _option(help="How the head of a frozen network is fitted.", default=D.head, metavar="adamw|linear")
 ]
 ImageSize = Annotated[int | None, _option(help="Side of the network's input in pixels.", default="the model's own")]
+Views = Annotated[
+    int | None, _option(help="Random views of each picture that a head also learns from.", default=D.views)
+]
 Augment = Annotated[
     str | None, _option(help="Random changes in full training.", default=D.augment, metavar="none|light|strong")
 ]
@@ -52,6 +55,10 @@ Minutes = Annotated[float | None, _option(help="Fit the training into this time.
 Seed = Annotated[int | None, _option(help="Of the split, the order and the augmentation.", default=D.seed)]
 Device = Annotated[str | None, _option(help="auto, cpu, cuda, cuda:1, mps.", default=D.device)]
 Precision = Annotated[str | None, _option(help="Of the computation.", default=D.precision, metavar="auto|fp32|bf16")]
+Engine = Annotated[
+    str | None,
+    _option(help="What computes a frozen network.", default="the fastest, measured", metavar="auto|torch|openvino"),
+]
 Workers = Annotated[int | None, _option(help="Threads that read pictures.", default="one a processor")]
 Split = Annotated[Path | None, _option(help="split.json of an earlier run: its pictures keep their sides.")]
 Resume = Annotated[bool | None, typer.Option("--resume", help="Go on with the interrupted run in --out.")]
@@ -72,6 +79,7 @@ def train(
     no_freeze_layers: NoFreeze = False,
     head: Head = None,
     image_size: ImageSize = None,
+    views: Views = None,
     augment: Augment = None,
     class_weights: ClassWeights = None,
     preset: Preset = None,
@@ -80,6 +88,7 @@ def train(
     seed: Seed = None,
     device: Device = None,
     precision: Precision = None,
+    engine: Engine = None,
     workers: Workers = None,
     split: Split = None,
     resume: Resume = None,

@@ -1,18 +1,23 @@
 """One pass over every picture file before training: can it be decoded, and what are its bytes?
 
-Later checks of the data that need pixels belong into ``_inspect_one``, so that every file is read and decoded once.
+Whoever else needs the pixels of every picture (features, later checks of the data) joins this pass as a ``Consumer``,
+so that every file is read and decoded once.
 """
 
 import hashlib
 import time
-from collections import deque
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from genus.data.decode import decode, read
 from genus.data.folder import Picture, listing, plural
+from genus.data.loader import chunks
+from genus.data.threads import in_threads
 from genus.errors import DataError, PictureError
 from genus.tables import csv_text
 from genus.types import OnEvent, Preprocess, Progress
@@ -20,7 +25,7 @@ from genus.types import OnEvent, Preprocess, Progress
 TOLERATED = 0.05
 """Share of pictures that may be unreadable; with more of them something is wrong with the folder."""
 
-_AHEAD = 4
+_BATCH = 8
 _SECONDS_BETWEEN_EVENTS = 0.1
 
 
@@ -49,20 +54,43 @@ class Inspection:
     bad: tuple[BadFile, ...]
 
 
-def inspect(pictures: Sequence[Picture], preprocess: Preprocess, workers: int, on_event: OnEvent) -> Inspection:
-    """Read, hash and decode every picture in ``workers`` (at least 1) threads; the pixels are dropped.
+class Consumer(Protocol):
+    """Who else works on the pixels of the pass. Called from several threads."""
+
+    def enter_thread(self) -> None:
+        """Called once in each of these threads, first."""
+
+    def wants(self, picture: bytes) -> bool:
+        """Is the picture with this sha256 (32 bytes) wanted? One that is not need not be decoded again either: the
+        consumer has had its pixels before, under the same Preprocess."""
+
+    def take(self, pictures: Sequence[bytes], pixels: NDArray[np.uint8]) -> None:
+        """A few wanted pictures: their sha256 and B x S x S x 3 uint8."""
+
+
+def inspect(
+    pictures: Sequence[Picture],
+    preprocess: Preprocess,
+    workers: int,
+    on_event: OnEvent,
+    consumer: Consumer | None = None,
+) -> Inspection:
+    """Read, hash and decode every picture in ``workers`` (at least 1) threads; the pixels go to ``consumer``, if any.
 
     At most a few pictures per worker are held in memory. Sends Progress events, at most ten a second.
     """
+
+    def work(batch: Sequence[Picture]) -> list[Inspected | BadFile]:
+        return _inspect(batch, preprocess, consumer)
+
     good: list[Inspected] = []
     bad: list[BadFile] = []
     last_event = 0.0
-    for done, result in enumerate(_in_threads(pictures, preprocess, workers), start=1):
-        if isinstance(result, Inspected):
-            good.append(result)
-        else:
-            bad.append(result)
-        now = time.monotonic()
+    enter = consumer.enter_thread if consumer else lambda: None
+    for results in in_threads(work, chunks(pictures, _BATCH), workers, enter):
+        good += [result for result in results if isinstance(result, Inspected)]
+        bad += [result for result in results if isinstance(result, BadFile)]
+        done, now = len(good) + len(bad), time.monotonic()
         if done == len(pictures) or now - last_event >= _SECONDS_BETWEEN_EVENTS:
             on_event(Progress("Reading pictures", done, len(pictures)))
             last_event = now
@@ -88,25 +116,22 @@ def bad_files_csv(bad: Sequence[BadFile]) -> str:
     return csv_text([("path", "label", "reason"), *((str(file.path), file.label, file.reason) for file in bad)])
 
 
-def _in_threads(pictures: Sequence[Picture], preprocess: Preprocess, workers: int) -> Iterator[Inspected | BadFile]:
-    """The results in order, with a bounded number of them under way."""
-    waiting: deque[Future[Inspected | BadFile]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="genus-inspect") as pool:
+def _inspect(
+    pictures: Sequence[Picture], preprocess: Preprocess, consumer: Consumer | None
+) -> list[Inspected | BadFile]:
+    results: list[Inspected | BadFile] = []
+    wanted: dict[bytes, NDArray[np.uint8]] = {}
+    for picture in pictures:
         try:
-            for picture in pictures:
-                waiting.append(pool.submit(_inspect_one, picture, preprocess))
-                if len(waiting) > _AHEAD * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _inspect_one(picture: Picture, preprocess: Preprocess) -> Inspected | BadFile:
-    try:
-        data = read(picture.path)
-        decode(data, preprocess)
-    except PictureError as error:
-        return BadFile(picture.path, picture.label, str(error))
-    return Inspected(picture, hashlib.sha256(data).hexdigest())
+            data = read(picture.path)
+            digest = hashlib.sha256(data)
+            if consumer is None:
+                decode(data, preprocess)
+            elif consumer.wants(digest.digest()):
+                wanted[digest.digest()] = decode(data, preprocess)
+            results.append(Inspected(picture, digest.hexdigest()))
+        except PictureError as error:
+            results.append(BadFile(picture.path, picture.label, str(error)))
+    if consumer and wanted:
+        consumer.take(list(wanted), np.stack(list(wanted.values())))
+    return results

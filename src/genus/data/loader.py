@@ -1,22 +1,18 @@
-"""Pictures to batches: a pool of threads reads ahead while the processor computes.
+"""Pictures to batches, read ahead while the processor computes."""
 
-Threads, not processes: Pillow releases the interpreter's lock while it decodes and resizes, nothing has to be
-copied between processes, and macOS and Windows behave as Linux does.
-"""
-
-import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genus.data.threads import in_threads
 from genus.errors import PictureError
 
 Pixels = NDArray[np.uint8]
-AHEAD = 2  # batches that are being read while one computes
+Read = Callable[[int], Pixels]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,39 +24,28 @@ class Batch:
     failures: tuple[tuple[int, PictureError], ...]
 
 
-def load_batches(order: Sequence[int], read: Callable[[int], Pixels], batch_size: int, workers: int) -> Iterator[Batch]:
-    """Batches of ``batch_size`` pictures in the given order; ``read(index)`` runs in ``workers`` threads.
+def load_batches(order: Sequence[int], read: Read, batch_size: int, workers: int) -> Iterator[Batch]:
+    """Batches of ``batch_size`` pictures in the given order; each is read by one of ``workers`` threads.
 
-    A PictureError of ``read`` is collected in its batch (whose ``pixels`` are then fewer, or none); any other
-    error ends the iteration. Memory holds at most ``AHEAD + 1`` batches, however many pictures there are.
+    A PictureError of ``read`` is collected in its batch (whose ``pixels`` are then fewer, or none); any other error
+    ends the iteration. Memory holds at most ``2 * workers`` batches, however many pictures there are.
     """
-    chunks = (order[start : start + batch_size] for start in range(0, len(order), batch_size))
-    waiting: deque[tuple[Sequence[int], list[Future[Pixels]]]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="genus-read")
-    try:
-        for chunk in chunks:
-            waiting.append((chunk, [pool.submit(read, index) for index in chunk]))
-            if len(waiting) > AHEAD:
-                yield _collect(*waiting.popleft())
-        while waiting:
-            yield _collect(*waiting.popleft())
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    return in_threads(lambda chunk: read_batch(chunk, read), chunks(order, batch_size), workers)
 
 
-def default_workers() -> int:
-    """Threads that read, unless the user says: one for each processor that this process may use, at most 16."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, 16)
+def chunks(order: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """``order`` cut into pieces of ``size``; the last one may be shorter."""
+    return (order[start : start + size] for start in range(0, len(order), size))
 
 
-def _collect(chunk: Sequence[int], futures: Sequence[Future[Pixels]]) -> Batch:
+def read_batch(chunk: Sequence[int], read: Read) -> Batch:
+    """The pictures of ``chunk`` that can be read, and the errors of those that cannot."""
     indices: list[int] = []
     pictures: list[Pixels] = []
     failures: list[tuple[int, PictureError]] = []
-    for index, future in zip(chunk, futures, strict=True):
+    for index in chunk:
         try:
-            pictures.append(future.result())
+            pictures.append(read(index))
             indices.append(index)
         except PictureError as error:
             failures.append((index, error))

@@ -39,6 +39,18 @@ class Backbone(Protocol):
         """B x 3 x H x W -> B x classes."""
 
 
+class WithoutHead(nn.Module):
+    """``model`` up to its pooled features: B x 3 x H x W -> B x num_features."""
+
+    def __init__(self, model: Backbone) -> None:
+        super().__init__()
+        self.model = module(model)
+
+    def forward(self, images: Tensor) -> Tensor:
+        model = cast(Backbone, self.model)
+        return model.pool(model.features(images))
+
+
 def module(model: Backbone) -> nn.Module:
     """The same object, seen as the ``nn.Module`` that it is."""
     return cast(nn.Module, model)

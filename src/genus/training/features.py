@@ -4,21 +4,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genus.data.decode import decode
-from genus.data.loader import Pixels, load_batches
+from genus.data.loader import Pixels
+from genus.engine.stream import Engine, stream
 from genus.errors import PictureError
 from genus.types import OnEvent, Preprocess, Progress
-
-
-class Engine(Protocol):
-    """B x S x S x 3 uint8 -> B x K float32."""
-
-    def __call__(self, pixels: Pixels) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +30,6 @@ def run_over(
     engine: Engine,
     preprocess: Preprocess,
     *,
-    batch_size: int,
     workers: int,
     task: str,
     on_event: OnEvent,
@@ -50,11 +43,11 @@ def run_over(
     indices: list[int] = []
     rows: list[NDArray[np.float32]] = []
     failures: list[tuple[int, PictureError]] = []
-    for batch in load_batches(range(len(paths)), read, batch_size, workers):
-        if batch.indices:
-            rows.append(engine(batch.pixels))
-        indices.extend(batch.indices)
-        failures.extend(batch.failures)
+    for piece in stream(range(len(paths)), read, engine, workers):
+        if piece.indices:
+            rows.append(piece.rows)
+        indices.extend(piece.indices)
+        failures.extend(piece.failures)
         on_event(Progress(task, len(indices) + len(failures), len(paths)))
     table = np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
     return Pass(np.array(indices, np.int64), table, tuple(failures), time.monotonic() - start)

@@ -4,8 +4,8 @@ Both ways work on scaled features and give back a plain linear layer for the fea
 folded into its weights.
 """
 
+import contextlib
 import time
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,23 +16,30 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genus.errors import DivergedError
+from genus.training.logistic import logistic_regression
 from genus.training.optim import cosine_schedule
+from genus.training.scaling import Both, Scaled, Scaler, Table
 from genus.types import EpochResult
 
-Floats = NDArray[np.float32]
 C_GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # inverse strength of the L2 penalty
 C_WITHOUT_VALIDATION = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """``features`` N x D float32 and the class number of each, ``labels`` N int64."""
+    """``labels`` N int64, and ``features`` of as many pictures: N x D, or one view of all pictures behind the other,
+    (views · N) x D."""
 
-    features: Floats
+    features: Table
     labels: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def views(self) -> int:
+        """How many views there are of each picture."""
+        return len(self.features) // len(self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +67,12 @@ class Trial:
 def fit_adamw(head: nn.Linear, train: Examples, val: Examples | None, recipe: HeadRecipe) -> Iterator[EpochResult]:
     """Train ``head`` in place with AdamW, cosine from lr to lr * lrf; one EpochResult an epoch.
 
-    ``head`` fits unscaled features once the iteration is finished. Raises DivergedError.
+    An epoch sees each picture once, in one of its views, drawn anew. ``head`` fits unscaled features once the
+    iteration is finished. Raises DivergedError.
     """
     scaler = Scaler.of(train.features)
-    inputs, labels = scaler(train.features), torch.from_numpy(train.labels)
+    inputs, labels = Scaled(train.features, scaler), torch.from_numpy(train.labels)
+    val_inputs = Scaled(val.features, scaler) if val else None
     weight = None if recipe.class_weights is None else torch.tensor(recipe.class_weights)
     steps = -(-len(train) // recipe.batch_size)
     optimizer = torch.optim.AdamW(head.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
@@ -71,17 +80,18 @@ def fit_adamw(head: nn.Linear, train: Examples, val: Examples | None, recipe: He
     generator = torch.Generator().manual_seed(recipe.seed)
     for epoch in range(1, recipe.epochs + 1):
         start, total, lr = time.monotonic(), 0.0, recipe.lr
-        for batch in torch.randperm(len(train), generator=generator).split(recipe.batch_size):
-            loss = F.cross_entropy(head(inputs[batch]), labels[batch], weight)
-            optimizer.zero_grad()
-            loss.backward()
-            lr = optimizer.param_groups[0]["lr"]
-            optimizer.step()
-            schedule.step()
-            total += loss.item() * len(batch)
+        with one_thread():
+            for batch in torch.randperm(len(train), generator=generator).split(recipe.batch_size):
+                loss = F.cross_entropy(head(inputs[_any_view(batch, train, generator)]), labels[batch], weight)
+                optimizer.zero_grad()
+                loss.backward()
+                lr = optimizer.param_groups[0]["lr"]
+                optimizer.step()
+                schedule.step()
+                total += loss.item() * len(batch)
         if not np.isfinite(total):
             raise DivergedError(f"The loss is no finite number in epoch {epoch}. Try a smaller --lr than {recipe.lr}.")
-        val_loss, val_accuracy = _measure(head, scaler(val.features), val.labels) if val else (None, None)
+        val_loss, val_accuracy = _measure(head, val_inputs, val.labels) if val and val_inputs else (None, None)
         seconds = time.monotonic() - start
         yield EpochResult(epoch, recipe.epochs, lr, total / len(train), val_loss, val_accuracy, seconds)
     scaler.fold_into(head)
@@ -92,84 +102,57 @@ def fit_linear(
 ) -> Iterator[Trial]:
     """Logistic regression: the strength with the lowest validation loss, refitted on train + val, put into ``head``.
 
-    One Trial a strength; ``head`` is ready once the iteration is finished. Raises DivergedError for features that
-    are no finite numbers.
+    One Trial a strength; ``head`` is ready once the iteration is finished. Every view of a picture is an example.
+    Raises DivergedError for features that are no finite numbers.
     """
-    weights = None if class_weights is None else dict(enumerate(class_weights))
     best: Trial | None = None
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
     if val:
         scaler = Scaler.of(train.features)
-        inputs, val_inputs = scaler(train.features), scaler(val.features)
-        for c in C_GRID:
-            _solve(head, inputs, train.labels, c, weights)
+        inputs, val_inputs = Scaled(train.features, scaler), Scaled(val.features, scaler)
+        for c in C_GRID:  # from the simplest to the most supple head, each starting where the last one ended
+            logistic_regression(head, inputs, _repeated(train), c, class_weights)
             trial = Trial(c, *_measure(head, val_inputs, val.labels))
             yield trial
             if best is None or trial.val_loss < best.val_loss:
                 best = trial
-        train = Examples(np.concatenate([train.features, val.features]), np.concatenate([train.labels, val.labels]))
+        train = Examples(Both(train.features, val.features), np.concatenate([_repeated(train), val.labels]))
     scaler = Scaler.of(train.features)
-    _solve(head, scaler(train.features), train.labels, best.c if best else C_WITHOUT_VALIDATION, weights)
+    logistic_regression(
+        head, Scaled(train.features, scaler), _repeated(train), best.c if best else C_WITHOUT_VALIDATION, class_weights
+    )
     scaler.fold_into(head)
 
 
-def _solve(
-    head: nn.Linear, inputs: Tensor, labels: NDArray[np.int64], c: float, weights: dict[int, float] | None
-) -> None:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    solver = LogisticRegression(C=c, max_iter=300, tol=1e-4, class_weight=weights)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # after 300 steps the predictions no longer change
-        solver.fit(inputs.numpy(), labels)
-    rows, offsets = solver.coef_, solver.intercept_
-    if len(solver.classes_) == 2:  # scikit-learn gives one row for two classes: the logit of the second
-        rows, offsets = np.concatenate([-rows / 2, rows / 2]), np.concatenate([-offsets / 2, offsets / 2])
-    with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(rows))
-        head.bias.copy_(torch.from_numpy(offsets))
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Steps of a few microseconds: sharing them out among cores would take longer than taking them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
-def _measure(head: nn.Linear, inputs: Tensor, labels: NDArray[np.int64]) -> tuple[float, float]:
+def _any_view(batch: Tensor, examples: Examples, generator: torch.Generator) -> Tensor:
+    if examples.views == 1:
+        return batch
+    return batch + len(examples) * torch.randint(examples.views, batch.shape, generator=generator)
+
+
+def _repeated(examples: Examples) -> NDArray[np.int64]:
+    """The label of every row."""
+    return np.tile(examples.labels, examples.views)
+
+
+def _measure(head: nn.Linear, inputs: Scaled, labels: NDArray[np.int64]) -> tuple[float, float]:
     """Mean cross-entropy (nats) and accuracy."""
     truth = torch.from_numpy(labels)
     with torch.no_grad():
-        logits = head(inputs)
+        logits = torch.cat([head(piece) for piece in inputs.pieces()])
         return F.cross_entropy(logits, truth).item(), (logits.argmax(1) == truth).float().mean().item()
-
-
-@dataclass(frozen=True, slots=True)
-class Scaler:
-    """Centres features and brings their spreads half way together: (x - mean) / √(std · typical std).
-
-    Full standardisation would give a feature that hardly ever fires the weight of all others; none at all would let a
-    few loud ones rule. Half way was best or equal in 5-fold cross-validation (docs/results.md, "Scaling").
-    """
-
-    mean: Tensor
-    scale: Tensor
-
-    @staticmethod
-    def of(features: Floats) -> "Scaler":
-        """Mean and scale of the training pictures' features (N x D); a feature that never changes becomes 0.
-
-        Raises DivergedError for NaN or infinity.
-        """
-        if not np.isfinite(features).all():
-            raise DivergedError("The network's features are no finite numbers. Try --precision fp32 or other weights.")
-        mean, std = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-        typical = float(np.sqrt(np.mean(std**2))) or 1.0
-        std[std < 1e-6 * typical] = typical
-        return Scaler(torch.from_numpy(mean).float(), torch.from_numpy(np.sqrt(std * typical)).float())
-
-    def __call__(self, features: Floats) -> Tensor:
-        return torch.from_numpy(features).sub(self.mean).div_(self.scale)
-
-    def fold_into(self, head: nn.Linear) -> None:
-        """Make ``head``, trained on scaled features, right for the features as they are."""
-        with torch.no_grad():
-            head.weight.div_(self.scale)
-            head.bias.sub_(head.weight @ self.mean)
 
 
 def balanced_class_weights(labels: NDArray[np.int64], num_classes: int) -> tuple[float, ...]:

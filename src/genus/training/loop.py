@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from genus.data.augment import Augment
-from genus.engine import Normalise, autocast
+from genus.engine.device import autocast
+from genus.engine.torch_engine import Normalise
 from genus.errors import DivergedError, MachineError
 from genus.models.backbone import Backbone, module
 from genus.training.average import average_of
@@ -39,8 +40,8 @@ class FineTuneRecipe:
     batch_size: int = 32
     lr: float = 1e-4
     lrf: float = 0.1
-    head_lr: float = 5.0
-    layer_decay: float = 0.9
+    head_lr: float = 1.0
+    layer_decay: float = 0.95
     weight_decay: float = 0.05
     warmup_epochs: float = 0.5
     clip: float = 1.0

@@ -11,9 +11,13 @@ import numpy as np
 
 from genus.bundle import Bundle, load_bundle
 from genus.data.folder import scan
+from genus.data.threads import default_workers
+from genus.engine.device import choose_device, choose_precision
+from genus.engine.openvino_engine import OpenVinoEngine, installed
 from genus.errors import DataError, ModelError
 from genus.evaluation.metrics import Evaluation, evaluate, to_json
 from genus.files import atomic, make_folder, write_json, write_text
+from genus.models.backbone import WithoutHead
 from genus.predictor import Predictor
 from genus.report.confusion import confusion_csv, confusion_png
 from genus.types import Caution, OnEvent, Part, Progress, ignore_events
@@ -39,9 +43,10 @@ def evaluate_run(
     Classes are matched by name. Raises ModelError (no sound run), DataError (pictures gone, a class never trained).
     """
     bundle = load_bundle(run)
-    predictor = Predictor(bundle, device=device)
+    predictor = as_trained(bundle, device)
     if data is None:
-        test = judge_test_part(predictor, run, _own_test_part(run, bundle), "evaluate", on_event)
+        test = judge(predictor, _own_test_part(run, bundle), on_event)
+        log_opening(run, "evaluate", test)
         out, val = run, _read_metrics(run).get("val")
     else:
         test = judge(predictor, _side_of(data, bundle.classes, on_event), on_event)
@@ -51,12 +56,21 @@ def evaluate_run(
     return EvaluateResult(run, out, bundle.classes, test)
 
 
-def judge_test_part(predictor: Predictor, run: Path, side: Side, command: str, on_event: OnEvent) -> Evaluation:
-    """Open the test part of ``run``: evaluate, and note the opening in the run."""
-    test = judge(predictor, side, on_event)
+def as_trained(bundle: Bundle, device: str) -> Predictor:
+    """A Predictor that computes as the run did, so that it gives the run's own numbers, as far as this machine can."""
+    hardware = bundle.record.get("hardware", {})
+    chosen = choose_device(device)
+    precision = choose_precision("auto", chosen) if hardware.get("precision") == "bf16" else "fp32"
+    if hardware.get("engine") != "openvino" or chosen.type != "cpu" or not installed():
+        return Predictor(bundle, device=device, precision=precision)
+    engine = OpenVinoEngine(WithoutHead(bundle.model), bundle.preprocess, precision, default_workers())
+    return Predictor(bundle, device=device, engine=engine)
+
+
+def log_opening(run: Path, command: str, test: Evaluation) -> None:
+    """Note in ``run`` that its test part was opened."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     append_line(run / TEST_LOG, {"time": now, "command": command, "pictures": test.n, "accuracy": test.accuracy})
-    return test
 
 
 def judge(predictor: Predictor, side: Side, on_event: OnEvent) -> Evaluation:

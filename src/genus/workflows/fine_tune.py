@@ -16,21 +16,22 @@ from genus.config import TrainConfig
 from genus.data.augment import MIN_AREA, random_view
 from genus.data.decode import decode, open_rgb
 from genus.data.loader import Pixels, load_batches
-from genus.engine import Normalise, TorchEngine
+from genus.engine.torch_engine import Normalise, TorchEngine
 from genus.errors import DataError
 from genus.files import atomic
 from genus.models.backbone import place
 from genus.training.features import run_over
-from genus.training.head import balanced_class_weights
+from genus.training.head import balanced_class_weights, fit_linear
 from genus.training.loop import FineTuneRecipe, LabelledBatch, State, Step, Validation, begin, fit
 from genus.training.resume import restore_state, save_state
 from genus.types import Caution, EpochResult, Note, OnEvent, Part, Progress
 from genus.workflows.choose_model import Start
 from genus.workflows.compute import Compute
+from genus.workflows.fit_head import examples
+from genus.workflows.frozen import FrozenPart
 from genus.workflows.pictures import Pictures, Side
-from genus.workflows.run_folder import BEST, CHECKPOINT, LAST, write_epochs
+from genus.workflows.run_folder import BEST, CHECKPOINT, LAST, update_config
 
-VALIDATION_BATCH = 32
 SHARE_FOR_EPOCHS = 0.85  # of --minutes; the rest is for the test and the pictures
 REHEARSALS = 3
 
@@ -38,21 +39,33 @@ Batches = Callable[[int], Iterator[LabelledBatch]]
 
 
 def fine_tune(
-    start: Start, pictures: Pictures, config: TrainConfig, compute: Compute, folder: Path, on_event: OnEvent
+    start: Start,
+    frozen: FrozenPart,
+    pictures: Pictures,
+    config: TrainConfig,
+    compute: Compute,
+    folder: Path,
+    on_event: OnEvent,
 ) -> Iterator[EpochResult]:
     """Train every parameter of ``start.model`` in place; one result an epoch. The best epoch's weights stay.
+
+    A pretrained network first gets a head that fits its features as they are: from a random head, the first steps
+    would tear the features (Kumar et al. 2022, "Fine-tuning can distort pretrained features").
 
     Raises DivergedError (the files of the best and of the last good epoch stay), MachineError when not even one
     picture fits into memory, ModelError when the checkpoint belongs to another run.
     """
     train, val = pictures.side(Part.TRAIN), pictures.side(Part.VAL)
+    resumed = config.resume and (folder / CHECKPOINT).exists()
+    if config.weights != "none" and not resumed:
+        _fit_first_head(start, frozen, pictures)
     model = place(start.model, compute.device)
     recipe = recipe_of(config, train, len(pictures.classes))
     batches = training_batches(train, start, recipe, compute, on_event)
     step = Step(recipe, Normalise(start.preprocess), len(pictures.classes), compute.device, compute.precision)
     recipe = rehearse(step, model, batches, recipe, len(train), config.minutes, on_event)
     if config.minutes:
-        write_epochs(folder, recipe.epochs)
+        update_config(folder, epochs=recipe.epochs, minutes=None)
 
     state = begin(start.model, recipe, math.ceil(pictures_per_epoch(len(train), recipe.batch_size) / recipe.batch_size))
     fingerprint = fingerprint_of(recipe, start, pictures)
@@ -61,12 +74,23 @@ def fine_tune(
     for result in fit(state, batches, validation(val, start, compute, on_event), recipe, step):
         if state.improved:
             _save_weights(state.average.module, folder / BEST)
+        yield result  # recorded before the checkpoint: what a checkpoint stands on is never missing from the history
         save_state(state, folder / CHECKPOINT, fingerprint)
-        yield result
     if state.epoch < recipe.epochs:
         on_event(Note(f"Stopped after epoch {state.epoch}: no improvement on validation for {recipe.patience} epochs."))
     _save_weights(state.average.module, folder / LAST)
     model.load_state_dict(load_file(folder / BEST))
+
+
+def _fit_first_head(start: Start, frozen: FrozenPart, pictures: Pictures) -> None:
+    """On the training pictures alone: validation has to judge pictures that no weight has seen."""
+    train = examples(frozen, pictures.split.members(Part.TRAIN), pictures.classes, "features of train")
+    if train is None:
+        raise DataError("No training picture could be read any more. Are the files still there?")
+    head = nn.Linear(start.model.num_features, len(pictures.classes))
+    for _ in fit_linear(head, train, None):
+        pass
+    start.model.head = head
 
 
 def recipe_of(config: TrainConfig, train: Side, num_classes: int) -> FineTuneRecipe:
@@ -139,9 +163,8 @@ def validation(
             return None
         engine = TorchEngine(model.eval(), start.preprocess, compute.device, compute.precision)
         seen = run_over(
-            val.paths, engine, start.preprocess,
-            batch_size=VALIDATION_BATCH, workers=compute.workers, task="validation", on_event=on_event,
-        )  # fmt: skip
+            val.paths, engine, start.preprocess, workers=compute.workers, task="validation", on_event=on_event
+        )
         if not len(seen.indices):
             raise DataError("No validation picture could be read any more. Are the files still there?")
         logits, truth = torch.from_numpy(seen.rows), torch.from_numpy(val.labels[seen.indices])

@@ -1,44 +1,39 @@
-"""Head-only training: one pass of the frozen backbone over each picture, then the head is fitted on its features."""
+"""Head-only training: the frozen backbone looks at each picture once, then the head is fitted on its features."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from torch import nn
 
 from genus.config import TrainConfig
-from genus.engine import TorchEngine
+from genus.data.split import Member
 from genus.errors import DataError
-from genus.models.backbone import place
-from genus.training.features import run_over
+from genus.models.backbone import Backbone, module
 from genus.training.head import Examples, HeadRecipe, Trial, balanced_class_weights, fit_adamw, fit_linear
 from genus.types import Caution, EpochResult, Note, OnEvent, Part
-from genus.workflows.choose_model import Start
-from genus.workflows.compute import Compute
-from genus.workflows.pictures import Pictures, Side
+from genus.workflows.frozen import FrozenPart
+from genus.workflows.pictures import Pictures, labels_of
 
-FEATURE_BATCH = 32
 SHARE_FOR_FEATURES = 0.6  # of --minutes; the rest is for the head, the test and the pictures
+SAMPLE = 96  # pictures on which --minutes measures
 
 
 def fit_head(
-    start: Start, pictures: Pictures, config: TrainConfig, compute: Compute, on_event: OnEvent
+    model: Backbone, frozen: FrozenPart, pictures: Pictures, config: TrainConfig, on_event: OnEvent
 ) -> Iterator[EpochResult | Trial]:
-    """Fit ``start.model.head`` in place; one result an epoch (adamw) or a regularisation strength (linear)."""
-    model = start.model
-    place(model, compute.device).eval()
-    engine = TorchEngine(
-        lambda images: model.pool(model.features(images)), start.preprocess, compute.device, compute.precision
-    )
-    train, val = pictures.side(Part.TRAIN), pictures.side(Part.VAL)
+    """Fit ``model.head`` in place; one result an epoch (adamw) or a regularisation strength (linear)."""
+    train: Sequence[Member] = pictures.split.members(Part.TRAIN)
+    val = pictures.split.members(Part.VAL)
     if config.minutes:
-        train = _within(config.minutes, train, val, engine, start, compute, on_event)
-    train_examples = _examples(train, engine, start, compute, "features of train", on_event)
-    val_examples = _examples(val, engine, start, compute, "features of val", on_event) if len(val) else None
+        train = _within(config.minutes, train, len(val), pictures.classes, frozen, on_event)
+    train_examples = examples(frozen, train, pictures.classes, "features of train", config.views)
     if train_examples is None:
         raise DataError("No training picture could be read any more. Are the files still there?")
-    weights = balanced_class_weights(train.labels, len(pictures.classes)) if config.class_weights else None
-    head = nn.Linear(model.num_features, len(pictures.classes))
+    val_examples = examples(frozen, val, pictures.classes, "features of val")
+    num_classes = len(pictures.classes)
+    weights = balanced_class_weights(train_examples.labels, num_classes) if config.class_weights else None
+    head = nn.Linear(model.num_features, num_classes)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     if config.head == "linear":
@@ -48,43 +43,35 @@ def fit_head(
             config.epochs, config.batch_size, config.lr, config.lrf, class_weights=weights, seed=config.seed
         )
         yield from fit_adamw(head, train_examples, val_examples, recipe)
-    model.head = head.to(compute.device)
+    model.head = head.to(next(module(model).parameters()).device)
 
 
-def _examples(
-    side: Side, engine: TorchEngine, start: Start, compute: Compute, task: str, on_event: OnEvent
+def examples(
+    frozen: FrozenPart, members: Sequence[Member], classes: Sequence[str], task: str, views: int = 0
 ) -> Examples | None:
-    seen = run_over(
-        side.paths,
-        engine,
-        start.preprocess,
-        batch_size=FEATURE_BATCH,
-        workers=compute.workers,
-        task=task,
-        on_event=on_event,
-    )
-    if seen.failures:
-        on_event(Caution(f"{len(seen.failures)} pictures could no longer be read; first: {seen.failures[0][1]}."))
-    return Examples(seen.rows, side.labels[seen.indices]) if len(seen.indices) else None
+    """Features and labels of ``members``; None where there are none."""
+    rows, kept = frozen.rows(members, task, views)
+    return Examples(rows, labels_of(members, classes)[kept]) if len(kept) else None
 
 
 def _within(
-    minutes: float, train: Side, val: Side, engine: TorchEngine, start: Start, compute: Compute, on_event: OnEvent
-) -> Side:
-    """As many training pictures as ``--minutes`` allows, measured on three batches; the order is the split's."""
-    sample = train.take(range(min(len(train), 3 * FEATURE_BATCH)))
+    minutes: float, train: Sequence[Member], val: int, classes: Sequence[str], frozen: FrozenPart, on_event: OnEvent
+) -> Sequence[Member]:
+    """As many training pictures as ``--minutes`` allows, measured on a few of them; the order is the split's."""
+    sample = train[:SAMPLE]
     begun = time.monotonic()
-    _examples(sample, engine, start, compute, "measuring", on_event)
+    frozen.rows(sample, "measuring")
     rate = len(sample) / (time.monotonic() - begun)
-    allowed = int(rate * minutes * 60 * SHARE_FOR_FEATURES) - len(val)
+    allowed = int(rate * minutes * 60 * SHARE_FOR_FEATURES) - val
     if allowed >= len(train):
         on_event(Note(f"--minutes {minutes:g}: {rate:.0f} pictures a second, everything fits."))
         return train
-    chosen = spread(train.labels, max(allowed, 2 * len(np.unique(train.labels))))
+    labels = labels_of(train, classes)
+    chosen = spread(labels, max(allowed, 2 * len(np.unique(labels))))
     on_event(
         Caution(f"--minutes {minutes:g}: at {rate:.1f} pictures a second, {len(chosen)} of {len(train)} are used.")
     )
-    return train.take(chosen)
+    return [train[index] for index in chosen]
 
 
 def spread(labels: np.ndarray, count: int) -> list[int]:

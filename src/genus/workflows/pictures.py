@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from genus.config import TrainConfig
 from genus.data.folder import Catalog, plural
-from genus.data.inspect import BadFile, bad_files_csv, inspect, require_usable
-from genus.data.loader import default_workers
-from genus.data.split import Split, split
+from genus.data.inspect import BadFile, Consumer, bad_files_csv, inspect, require_usable
+from genus.data.split import Member, Split, split
+from genus.data.threads import default_workers
 from genus.errors import DataError, UsageError
 from genus.files import write_json, write_text
 from genus.types import Caution, Note, OnEvent, Part, Preprocess
@@ -50,16 +50,25 @@ class Pictures:
 
 def side_of(split: Split, part: Part, classes: Sequence[str]) -> Side:
     """The pictures of one part of ``split`` with class numbers by ``classes``."""
-    number = {label: index for index, label in enumerate(classes)}
     members = split.members(part)
-    labels = np.array([number[member.label] for member in members], np.int64)
-    return Side(tuple(member.path for member in members), labels)
+    return Side(tuple(member.path for member in members), labels_of(members, classes))
+
+
+def labels_of(members: Sequence[Member], classes: Sequence[str]) -> NDArray[np.int64]:
+    """The class number of each member."""
+    number = {label: index for index, label in enumerate(classes)}
+    return np.array([number[member.label] for member in members], np.int64)
 
 
 def prepare_pictures(
-    catalog: Catalog, config: TrainConfig, preprocess: Preprocess, folder: Path, on_event: OnEvent
+    catalog: Catalog,
+    config: TrainConfig,
+    preprocess: Preprocess,
+    folder: Path,
+    on_event: OnEvent,
+    consumer: Consumer | None = None,
 ) -> Pictures:
-    """Look at every file, write ``bad_files.csv``, split, write ``split.json``.
+    """Look at every file, write ``bad_files.csv``, split, write ``split.json``. ``consumer`` gets the pixels.
 
     Raises DataError before any training when the data cannot be used, UsageError for a bad ``--split`` file.
     """
@@ -68,7 +77,7 @@ def prepare_pictures(
     on_event(Note(f"{len(catalog.pictures)} pictures of {len(catalog.classes)} classes in {config.data}."))
     if catalog.others:
         on_event(Note(f"{plural(len(catalog.others), 'file')} in the class folders are no pictures: left alone."))
-    inspection = inspect(catalog.pictures, preprocess, config.workers or default_workers(), on_event)
+    inspection = inspect(catalog.pictures, preprocess, config.workers or default_workers(), on_event, consumer)
     if inspection.bad:
         write_text(folder / BAD_FILES, bad_files_csv(inspection.bad))
         on_event(

@@ -57,10 +57,10 @@ def write_config(folder: Path, config: TrainConfig, **chosen: Any) -> None:
     _write_toml(folder / CONFIG, {key: value for key, value in values.items() if key not in ("out", "resume")})
 
 
-def write_epochs(folder: Path, epochs: int) -> None:
-    """Put what ``--minutes`` came to into ``config.toml``, so that a repeated or resumed run does not measure again."""
+def update_config(folder: Path, **chosen: Any) -> None:
+    """Put what was measured into ``config.toml``, so that a repeated or resumed run does not measure again."""
     values = tomllib.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    _write_toml(folder / CONFIG, {**values, "epochs": epochs, "minutes": None})
+    _write_toml(folder / CONFIG, {**values, **chosen})
 
 
 def with_measured_epochs(config: TrainConfig, folder: Path) -> TrainConfig:

@@ -3,27 +3,29 @@
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from genus.bundle import Bundle, load_bundle, save_bundle
+from genus.bundle import Bundle, add_to_record, load_bundle, save_bundle
 from genus.config import TrainConfig
 from genus.data.folder import scan
-from genus.evaluation.metrics import Evaluation
-from genus.predictor import Predictor
+from genus.errors import DataError
+from genus.evaluation.metrics import Evaluation, evaluate
+from genus.predictor import Predictor, head_logits
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
-from genus.workflows.choose_model import Start, choose_name, prepare_model, preprocess_for
+from genus.workflows.choose_model import Start, choose_name, prepare_model
 from genus.workflows.compute import Compute, choose_compute
-from genus.workflows.evaluate import judge_test_part, write_evaluation
+from genus.workflows.evaluate import judge, log_opening, write_evaluation
 from genus.workflows.fine_tune import fine_tune
 from genus.workflows.fit_head import fit_head
+from genus.workflows.frozen import FrozenPart, open_frozen_part
 from genus.workflows.history import Result, recorded, verdict_on_validation, write_curves
-from genus.workflows.pictures import Pictures, prepare_pictures
-from genus.workflows.run_folder import CHECKPOINT, open_run, with_measured_epochs, write_config
+from genus.workflows.pictures import Pictures, labels_of, prepare_pictures
+from genus.workflows.run_folder import CHECKPOINT, open_run, update_config, with_measured_epochs, write_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,19 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     write_config(
         folder, config, model=name, device=str(compute.device), precision=compute.precision, workers=compute.workers
     )
-    pictures = prepare_pictures(catalog, config, preprocess_for(config, name), folder, on_event)
-    start = prepare_model(config, name, pictures.classes, on_event)
+    start = prepare_model(config, name, catalog.classes, on_event)
     on_event(Note(f"Computing on {compute.device} in {compute.precision}; results go to {folder}."))
-
-    history = recorded(_fit(start, pictures, config, compute, folder, on_event), folder, on_event)
-    record = _record(config, start, pictures, compute)
-    bundle = Bundle(start.model, start.architecture, pictures.classes, start.preprocess, record)
-    save_bundle(bundle, folder)
-    test = _test(folder, pictures, compute, on_event)
+    with open_frozen_part(start, compute, len(catalog.pictures), on_event) as frozen:
+        joining = frozen if config.weights != "none" and not config.minutes else None
+        pictures = prepare_pictures(catalog, config, start.preprocess, folder, on_event, joining)
+        frozen.finish()
+        update_config(folder, engine=frozen.engine_kind)
+        history = recorded(_fit(start, frozen, pictures, config, compute, folder, on_event), folder, on_event)
+        record = _record(config, start, pictures, compute, frozen)
+        save_bundle(Bundle(start.model, start.architecture, pictures.classes, start.preprocess, record), folder)
+        test = _test(folder, pictures, compute, frozen if config.freeze_layers else None, on_event)
     if test:
-        metrics = {"test": {"n": test.n, "accuracy": test.accuracy}}
-        save_bundle(replace(bundle, record={**record, "metrics": metrics}), folder)
+        add_to_record(folder, metrics={"test": {"n": test.n, "accuracy": test.accuracy}})
     val = verdict_on_validation(history, len(pictures.side(Part.VAL)), frozen=config.freeze_layers)
     write_evaluation(folder, pictures.classes, test, val)
     write_curves(history, folder)
@@ -71,24 +74,44 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
 
 
 def _fit(
-    start: Start, pictures: Pictures, config: TrainConfig, compute: Compute, folder: Path, on_event: OnEvent
+    start: Start,
+    frozen: FrozenPart,
+    pictures: Pictures,
+    config: TrainConfig,
+    compute: Compute,
+    folder: Path,
+    on_event: OnEvent,
 ) -> Iterator[Result]:
     if config.freeze_layers:
-        return fit_head(start, pictures, config, compute, on_event)
-    return fine_tune(start, pictures, config, compute, folder, on_event)
+        return fit_head(start.model, frozen, pictures, config, on_event)
+    return fine_tune(start, frozen, pictures, config, compute, folder, on_event)
 
 
-def _test(folder: Path, pictures: Pictures, compute: Compute, on_event: OnEvent) -> Evaluation | None:
-    """Open the sealed test part, once, with the model as it was saved."""
-    side = pictures.side(Part.TEST)
-    if not len(side):
+def _test(
+    folder: Path, pictures: Pictures, compute: Compute, frozen: FrozenPart | None, on_event: OnEvent
+) -> Evaluation | None:
+    """Open the sealed test part, once, with the model as it was saved; a ``frozen`` part has looked at it already."""
+    members = pictures.split.members(Part.TEST)
+    if not members:
         on_event(Caution("There is no test picture: the accuracy of this model is not known."))
         return None
-    predictor = Predictor(load_bundle(folder), device=str(compute.device), workers=compute.workers)
-    return judge_test_part(predictor, folder, side, "train", on_event)
+    bundle = load_bundle(folder)
+    if frozen is None:
+        predictor = Predictor(bundle, device=str(compute.device), precision=compute.precision, workers=compute.workers)
+        test = judge(predictor, pictures.side(Part.TEST), on_event)
+    else:
+        rows, kept = frozen.rows(members, "Testing")
+        if not len(kept):
+            raise DataError("No test picture could be read any more. Are the files still there?")
+        labels = labels_of(members, pictures.classes)[kept]
+        test = evaluate(head_logits(bundle.model.head, rows[:]), labels, pictures.classes)
+    log_opening(folder, "train", test)
+    return test
 
 
-def _record(config: TrainConfig, start: Start, pictures: Pictures, compute: Compute) -> dict[str, Any]:
+def _record(
+    config: TrainConfig, start: Start, pictures: Pictures, compute: Compute, frozen: FrozenPart
+) -> dict[str, Any]:
     """What the bundle remembers of its making."""
     return {
         "weights": start.origin,
@@ -96,5 +119,10 @@ def _record(config: TrainConfig, start: Start, pictures: Pictures, compute: Comp
         "split": pictures.split.fingerprint,
         "training": config.to_dict(),
         "versions": {"genus": version("genus"), "torch": torch.__version__, "python": platform.python_version()},
-        "hardware": {"device": str(compute.device), "precision": compute.precision, "machine": platform.machine()},
+        "hardware": {
+            "device": str(compute.device),
+            "precision": compute.precision,
+            "engine": frozen.engine_kind if config.freeze_layers else "torch",
+            "machine": platform.machine(),
+        },
     }

@@ -1,63 +1,14 @@
-"""What turns pixels into numbers: numpy in, numpy out, whatever computes between.
-
-Precision and device are decided here, once, for training and for every consumer of a bundle.
-"""
+"""Where and in which precision is computed: decided once, for training and for every consumer of a bundle."""
 
 import contextlib
 import re
-from collections.abc import Callable
 from typing import Literal, get_args
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from genus.errors import MachineError, UsageError
-from genus.types import Preprocess
 
 Precision = Literal["auto", "fp32", "bf16"]
-Pixels = NDArray[np.uint8]
-
-
-class TorchEngine:
-    """Runs ``compute`` on uint8 pixels: normalises as ``preprocess`` says, in eval mode, without gradients.
-
-    Calls are independent of each other and may come from several threads.
-    """
-
-    def __init__(
-        self,
-        compute: Callable[[Tensor], Tensor],
-        preprocess: Preprocess,
-        device: torch.device,
-        precision: Literal["fp32", "bf16"] = "fp32",
-    ) -> None:
-        self._compute = compute
-        self._normalise = Normalise(preprocess).to(device)
-        self._device = device
-        self._precision = precision
-
-    def __call__(self, pixels: Pixels) -> NDArray[np.float32]:
-        """pixels: B x S x S x 3 uint8, sRGB -> what ``compute`` returns for them, float32."""
-        with torch.inference_mode(), autocast(self._device, self._precision):
-            images = self._normalise(torch.from_numpy(pixels).to(self._device, non_blocking=True))
-            return self._compute(images).float().cpu().numpy()
-
-
-class Normalise(nn.Module):
-    """B x H x W x 3 uint8 -> B x 3 x H x W float32, (value / 255 - mean) / std; channels last in memory."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, preprocess: Preprocess) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(preprocess.mean), persistent=False)
-        self.register_buffer("std", torch.tensor(preprocess.std), persistent=False)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        return ((pixels.float() / 255 - self.mean) / self.std).permute(0, 3, 1, 2)
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:

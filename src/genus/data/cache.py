@@ -1,0 +1,214 @@
+"""Features of pictures, kept on disk: what a frozen network has said about a picture once, it need not say again.
+
+    <root>/<table>/about.json      what the rows are: model, weights, preprocessing, precision, engine
+    <root>/<table>/<writer>.rows   the rows, one behind the other
+    <root>/<table>/<writer>.keys   for each row: the picture (sha256 of its file), the view, a checksum of the row
+
+Every writer appends to two files of its own, a row before its key, so processes can share a table without locks, and
+a process that is killed loses at most the row that it was writing. Rows are looked up by what a picture is, never by
+where it lies. Damage is found by the checksum; a damaged row counts as missing, is computed again and written behind
+the others: of several rows for one picture the last sound one holds. Memory holds 16 bytes a row, never the rows.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import threading
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+
+from genus.errors import MachineError
+from genus.files import json_text, make_folder, write_json
+
+KEY = np.dtype([("picture", "u1", (32,)), ("view", "<u4"), ("crc32", "<u4")])
+ABOUT = "about.json"
+FIBONACCI = np.uint64(0x9E3779B97F4A7C15)  # spreads the views of one picture over the index
+
+
+def cache_root() -> Path:
+    """Where tables lie: ``$GENUS_CACHE``, or the user's cache folder of the operating system."""
+    return Path(os.environ.get("GENUS_CACHE") or user_cache_path("genus")) / "features"
+
+
+class FeatureCache:
+    """One table. ``about`` says what its rows are, and any other ``about`` is another table; a row is ``width`` numbers
+    of ``dtype``. Several threads may use it. A context manager, because files are open. Raises MachineError."""
+
+    def __init__(self, root: Path, about: Mapping[str, Any], width: int, dtype: str = "<f4") -> None:
+        self._about = {**about, "width": width, "dtype": dtype}
+        self.folder = root / hashlib.sha256(json_text(self._about).encode()).hexdigest()[:32]
+        self._row = np.dtype((np.dtype(dtype), (width,)))
+        self._lock = threading.Lock()
+        self._files: tuple[IO[bytes], IO[bytes]] | None = None
+        self.refresh()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files that were written to; rows can still be read."""
+        for file in self._files or ():
+            file.close()
+        self._files = None
+
+    def __len__(self) -> int:
+        """Rows on disk, as of the last ``refresh``."""
+        return len(self._places)
+
+    def refresh(self) -> None:
+        """See what this and other processes have written since."""
+        keys, self._rows, self._starts = [], [], [0]
+        for path in sorted(self.folder.glob("*.keys")):
+            rows = path.with_suffix(".rows")
+            count = min(path.stat().st_size // KEY.itemsize, _size(rows) // self._row.itemsize)
+            if count:
+                keys.append(np.memmap(path, KEY, "r", shape=(count,)))
+                self._rows.append(np.memmap(rows, self._row.base, "r", shape=(count, *self._row.shape)))
+                self._starts.append(self._starts[-1] + count)
+        self._keys = keys
+        hashes = [_hashes(part["picture"], part["view"]) for part in keys]
+        together = np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
+        self._places = np.argsort(together, kind="stable")
+        self._hashes = together[self._places]
+
+    def find(self, picture: bytes, view: int = 0) -> int | None:
+        """The place of the last sound row for ``picture`` (sha256, 32 bytes), or None."""
+        digest = np.frombuffer(picture, np.uint8)
+        wanted = _hashes(digest[None], np.array([view], np.uint32))[0]
+        first, end = np.searchsorted(self._hashes, wanted, "left"), np.searchsorted(self._hashes, wanted, "right")
+        for position in range(end - 1, first - 1, -1):
+            place = int(self._places[position])
+            segment, row = self._locate(place)
+            key = self._keys[segment][row]
+            same = key["view"] == view and bytes(key["picture"]) == picture
+            if same and zlib.crc32(self._rows[segment][row].tobytes()) == key["crc32"]:
+                return place
+        return None
+
+    def append(self, pictures: Sequence[bytes], rows: NDArray[Any], view: int = 0) -> None:
+        """Write one row for each picture (sha256, 32 bytes); ``refresh`` makes them visible. Raises MachineError."""
+        rows = np.ascontiguousarray(rows, self._row.base)
+        keys = np.zeros(len(pictures), KEY)
+        keys["picture"] = np.frombuffer(b"".join(pictures), np.uint8).reshape(-1, 32)
+        keys["view"] = view
+        keys["crc32"] = [zlib.crc32(row.tobytes()) for row in rows]
+        with self._lock:
+            try:
+                for file, content in zip(self._open_files(), (rows, keys), strict=True):
+                    file.write(content.tobytes())
+                    file.flush()
+            except OSError as error:
+                self.close()  # a row may be there in part: nothing may be written behind it
+                reason = error.strerror or str(error)
+                raise MachineError(
+                    f"Cannot write the feature cache {self.folder}: {reason}. Free space (genus cache --clear), or "
+                    "name another place in GENUS_CACHE."
+                ) from error
+
+    def rows(self, places: Sequence[int] | NDArray[np.int64]) -> "Rows":
+        """The rows at these places, still on disk."""
+        return Rows(self, np.asarray(places, np.int64))
+
+    def gather(self, places: NDArray[np.int64]) -> NDArray[Any]:
+        """The rows at these places, in memory: n x width."""
+        result = np.empty((len(places), *self._row.shape), self._row.base)
+        segments = np.searchsorted(self._starts, places, "right") - 1
+        for segment in np.unique(segments):
+            mine = segments == segment
+            result[mine] = self._rows[segment][places[mine] - self._starts[segment]]
+        return result
+
+    def _locate(self, place: int) -> tuple[int, int]:
+        segment = int(np.searchsorted(self._starts, place, "right")) - 1
+        return segment, place - self._starts[segment]
+
+    def _open_files(self) -> tuple[IO[bytes], IO[bytes]]:
+        if self._files is None:
+            make_folder(self.folder)
+            if not (self.folder / ABOUT).exists():
+                write_json(self.folder / ABOUT, self._about)
+            name = secrets.token_hex(8)
+            self._files = (self.folder / f"{name}.rows").open("ab"), (self.folder / f"{name}.keys").open("ab")
+        return self._files
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a table in a chosen order; nothing is read before it is asked for."""
+
+    cache: FeatureCache
+    places: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all rows together would take in memory."""
+        return len(self) * self.cache._row.itemsize
+
+    def __getitem__(self, index: slice | NDArray[np.int64]) -> NDArray[Any]:
+        """The rows at ``index``, in memory."""
+        return self.cache.gather(self.places[index])
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What ``genus cache`` shows of a table."""
+
+    folder: Path
+    about: Mapping[str, Any]
+    rows: int
+    size: int
+
+
+def tables(root: Path) -> list[Table]:
+    """All tables below ``root``, the largest first; folders that are no table are left out."""
+    found = []
+    for about in root.glob(f"*/{ABOUT}"):
+        try:
+            content = json.loads(about.read_bytes())
+        except (OSError, ValueError):
+            content = {}
+        rows = sum(_size(path) // KEY.itemsize for path in about.parent.glob("*.keys"))
+        size = sum(_size(path) for path in about.parent.iterdir())
+        found.append(Table(about.parent, content, rows, size))
+    return sorted(found, key=lambda table: -table.size)
+
+
+def clear(root: Path) -> int:
+    """Remove every table below ``root``; the bytes that this frees. Raises MachineError."""
+    freed = 0
+    for table in tables(root):
+        try:
+            shutil.rmtree(table.folder)
+        except OSError as error:
+            raise MachineError(f"Cannot remove {table.folder}: {error.strerror or error}.") from error
+        freed += table.size
+    return freed
+
+
+def _hashes(pictures: NDArray[np.uint8], views: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """n x 32 bytes and n views -> 64 bits each, by which the index is sorted."""
+    heads = np.ascontiguousarray(pictures[:, :8]).view("<u8")[:, 0]
+    return heads ^ (views.astype(np.uint64) * FIBONACCI)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

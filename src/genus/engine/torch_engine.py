@@ -1,0 +1,79 @@
+"""torch behind the one call: pixels in, numbers out."""
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from genus.data.loader import Pixels
+from genus.engine.device import autocast
+from genus.models.folding import without_batch_norm
+from genus.types import Preprocess
+
+CPU_BATCH = 8  # what stays in a processor's cache; measured in docs/benchmarks.md
+DEVICE_BATCH = 64
+
+
+class TorchEngine:
+    """Runs ``network`` on uint8 pixels: normalises as ``preprocess`` says, in eval mode, without gradients.
+
+    ``network`` (B x 3 x S x S, normalised -> B x K) already lies on ``device``; later changes of its weights may or may
+    not be seen. Calls are independent of each other and may come from several threads.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        preprocess: Preprocess,
+        device: torch.device,
+        precision: Literal["fp32", "bf16"] = "fp32",
+    ) -> None:
+        self._network = without_batch_norm(network.eval())
+        self._compute: Callable[[Tensor], Tensor] = self._network
+        self.name = f"torch {torch.__version__}"
+        self._normalise = Normalise(preprocess).to(device)
+        self._device = device
+        self._precision = precision
+        on_cpu = device.type == "cpu"
+        self.batch_size = CPU_BATCH if on_cpu else DEVICE_BATCH
+        self._one_at_a_time = contextlib.nullcontext() if on_cpu else threading.Lock()
+
+    def __call__(self, pixels: Pixels) -> NDArray[np.float32]:
+        """pixels: B x S x S x 3 uint8, sRGB -> B x K float32, what the network returns for them."""
+        with self._one_at_a_time, torch.inference_mode(), autocast(self._device, self._precision):
+            images = self._normalise(torch.from_numpy(pixels).to(self._device, non_blocking=True))
+            return self._compute(images).float().cpu().numpy()
+
+    def enter_thread(self) -> None:
+        """On a processor, one thread for each of those that compute side by side."""
+        if self._device.type == "cpu":
+            torch.set_num_threads(1)
+
+    def compile(self) -> None:
+        """Let torch compile the network, at the first call, for batches of one size. That call may raise anything."""
+        self.name, self._compute = f"torch {torch.__version__} compiled", torch.compile(self._network, dynamic=False)
+
+    def uncompile(self) -> None:
+        """Undo ``compile``."""
+        self.name, self._compute = f"torch {torch.__version__}", self._network
+
+
+class Normalise(nn.Module):
+    """B x H x W x 3 uint8 -> B x 3 x H x W float32, (value / 255 - mean) / std; channels last in memory."""
+
+    factor: Tensor
+    offset: Tensor
+
+    def __init__(self, preprocess: Preprocess) -> None:
+        super().__init__()
+        mean, std = torch.tensor(preprocess.mean), torch.tensor(preprocess.std)
+        self.register_buffer("factor", 1 / (255 * std), persistent=False)
+        self.register_buffer("offset", -mean / std, persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return torch.addcmul(self.offset, pixels.float(), self.factor).permute(0, 3, 1, 2)

@@ -1,0 +1,115 @@
+"""Features as the head sees them: scaled, in memory where they fit, else read from disk piece by piece."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from genus.errors import DivergedError
+
+IN_MEMORY = 2**30
+"""Bytes of features that are loaded at once; larger tables stay on disk."""
+
+CHUNK = 8192  # rows
+
+
+class Table(Protocol):
+    """N x D float32: an array, or rows on disk."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Two tables, one behind the other."""
+
+    first: Table
+    second: Table
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows."""
+        return self.first.nbytes + self.second.nbytes
+
+    def __getitem__(self, index: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        places = np.arange(len(self))[index]
+        in_first = places < len(self.first)
+        rows = np.empty((len(places), self.first[:0].shape[1]), np.float32)
+        rows[in_first] = self.first[places[in_first]]
+        rows[~in_first] = self.second[places[~in_first] - len(self.first)]
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """Centres features and brings their spreads half way together: (x - mean) / √(std · typical std).
+
+    Full standardisation would give a feature that hardly ever fires the weight of all others; none at all would let a
+    few loud ones rule. Half way was best or equal in 5-fold cross-validation (docs/results.md, "Scaling").
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    @staticmethod
+    def of(features: Table) -> "Scaler":
+        """Mean and scale of the training pictures' features; a feature that never changes becomes 0.
+
+        Raises DivergedError for NaN or infinity.
+        """
+        mean = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in pieces(features)) / len(features)
+        if not np.isfinite(mean).all():
+            raise DivergedError("The network's features are no finite numbers. Try --precision fp32 or other weights.")
+        squares = sum(np.square(chunk - mean).sum(axis=0) for chunk in pieces(features))
+        std = np.sqrt(squares / len(features))
+        typical = float(np.sqrt(np.mean(std**2))) or 1.0
+        std[std < 1e-6 * typical] = typical
+        return Scaler(torch.from_numpy(mean).float(), torch.from_numpy(np.sqrt(std * typical)).float())
+
+    def __call__(self, features: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(features).sub(self.mean).div_(self.scale)
+
+    def fold_into(self, head: nn.Linear) -> None:
+        """Make ``head``, trained on scaled features, right for the features as they are."""
+        with torch.no_grad():
+            head.weight.div_(self.scale)
+            head.bias.sub_(head.weight @ self.mean)
+
+
+class Scaled:
+    """Scaled features, by index or piece by piece."""
+
+    def __init__(self, features: Table, scaler: Scaler) -> None:
+        self._features, self._scaler = features, scaler
+        self._loaded = scaler(features[:]) if features.nbytes <= IN_MEMORY else None
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        return self._scaler(self._features[index.numpy()]) if self._loaded is None else self._loaded[index]
+
+    def pieces(self) -> Iterator[Tensor]:
+        """All rows, in order, as few pieces as memory allows."""
+        if self._loaded is not None:
+            yield self._loaded
+        else:
+            yield from map(self._scaler, pieces(self._features))
+
+
+def pieces(features: Table) -> Iterator[NDArray[np.float32]]:
+    """The rows in order, ``CHUNK`` at a time."""
+    for start in range(0, len(features), CHUNK):
+        yield features[start : start + CHUNK]
