@@ -72,7 +72,7 @@ class TrainConfig:
 
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {"freeze_layers": True, "head": "linear"},
-    "best": {"freeze_layers": False, "epochs": 8, "lr": 5e-4, "lrf": 0.01, "augment": "light"},
+    "best": {"freeze_layers": False, "epochs": 8, "lr": 3e-4, "lrf": 0.01, "augment": "strong"},
 }
 
 

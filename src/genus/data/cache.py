@@ -6,10 +6,11 @@
 
 Every writer appends to two files of its own, a row before its key, so processes can share a table without locks, and
 a process that is killed loses at most the row that it was writing. Rows are looked up by what a picture is, never by
-where it lies. Damage is found by the checksum; a damaged row counts as missing, is computed again and written behind
-the others: of several rows for one picture the last sound one holds. Memory holds 16 bytes a row, never the rows.
+where it lies. Damage is found by the checksum: a damaged row counts as missing, is computed again and written behind
+the others. Memory holds 16 bytes a row, never the rows.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -61,7 +62,8 @@ class FeatureCache:
     def close(self) -> None:
         """Close the files that were written to; rows can still be read."""
         for file in self._files or ():
-            file.close()
+            with contextlib.suppress(OSError):  # what cannot be written now is a row without a key
+                file.close()
         self._files = None
 
     def __len__(self) -> int:
@@ -85,7 +87,7 @@ class FeatureCache:
         self._hashes = together[self._places]
 
     def find(self, picture: bytes, view: int = 0) -> int | None:
-        """The place of the last sound row for ``picture`` (sha256, 32 bytes), or None."""
+        """The place of a sound row for ``picture`` (sha256, 32 bytes), or None."""
         digest = np.frombuffer(picture, np.uint8)
         wanted = _hashes(digest[None], np.array([view], np.uint32))[0]
         first, end = np.searchsorted(self._hashes, wanted, "left"), np.searchsorted(self._hashes, wanted, "right")

@@ -1,0 +1,51 @@
+"""``genus cache``."""
+
+from typing import Annotated, Any
+
+import typer
+
+from genus.cli.console import say, show_table
+
+
+def cache(
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove everything; it is computed again when needed.")
+    ] = False,
+) -> None:
+    """Show the features of pictures that earlier trainings have computed, and how much disk they take.
+
+    They lie in the user's cache folder, or where the environment variable GENUS_CACHE says.
+
+    Example: genus cache --clear
+    """
+    from genus.data.cache import cache_root, tables
+    from genus.data.cache import clear as clear_cache
+
+    root = cache_root()
+    if clear:
+        say(f"{root}: {_megabytes(clear_cache(root))} freed.")
+        return
+    found = tables(root)
+    rows = [
+        (
+            str(table.about.get("model")),
+            str(table.about.get("part", "features")),
+            _input(table.about),
+            str(table.about.get("engine")),
+            str(table.about.get("precision")),
+            str(table.rows),
+            _megabytes(table.size),
+        )
+        for table in found
+    ]
+    if rows:
+        show_table(("model", "what", "input", "engine", "precision", "rows", "size"), rows, right=(5, 6))
+    say(f"{root}: {_megabytes(sum(table.size for table in found))} in all.")
+
+
+def _input(about: Any) -> str:
+    return f"{about.get('preprocess', {}).get('size')} px"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
