@@ -33,6 +33,7 @@ class TrainConfig:
     lr: float = 1e-4
     lrf: float = 0.1
     freeze_layers: bool = True
+    freeze_until: int | None = None
     head: Head = "adamw"
     image_size: int | None = None
     views: int = 0
@@ -58,7 +59,8 @@ class TrainConfig:
         _require(self.minutes is None or 0 < self.minutes < math.inf, "minutes", self.minutes, "above 0 and finite")
         _require(self.workers is None or 1 <= self.workers <= 256, "workers", self.workers, "1 to 256")
         _require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
-        if self.weights == "none" and self.freeze_layers:
+        _require(self.freeze_until is None or self.freeze_until >= 1, "freeze-until", self.freeze_until, "at least 1")
+        if self.weights == "none" and (self.freeze_layers or self.freeze_until):
             raise UsageError(
                 "--weights none with frozen layers would train a head on random features. Add --freeze-layers False."
             )

@@ -79,6 +79,20 @@ def test_rows_are_found_by_picture_and_view(tmp_path: Path) -> None:
     assert np.array_equal(rows[np.array([1, 1, 0])], np.stack([row(1), row(1), row(3)]))
 
 
+def test_places_stay_what_they_are_while_others_write(tmp_path: Path) -> None:
+    """Whatever the names of the files: rows may be found, more written by anybody, and then read."""
+    for _ in range(10):
+        cache = filled(tmp_path, [1, 2, 3])
+        places = [cache.find(digest(number)) for number in (1, 2, 3)]
+        rows = cache.rows(places)  # type: ignore[arg-type]
+        with cache:
+            filled(tmp_path, [4, 5])
+            cache.append([digest(6)], row(6)[None])
+        cache.refresh()
+        assert np.array_equal(rows[:], np.stack([row(1), row(2), row(3)]))
+        assert [value(cache, number) for number in (1, 4, 5, 6)] == [10, 40, 50, 60]
+
+
 def test_another_about_is_another_table(tmp_path: Path) -> None:
     filled(tmp_path, [1])
     assert value(FeatureCache(tmp_path, ABOUT, WIDTH), 1) == 10

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from genus.engine.torch_engine import Normalise
-from genus.models.backbone import Backbone, place
+from genus.models.backbone import Backbone, module, place
 from genus.training.loop import FineTuneRecipe, LabelledBatch, State, Step, Validation, begin
 from genus.types import HALF, Preprocess
 from tests.models.test_registry import tiny
@@ -56,7 +56,8 @@ def step_for(recipe: FineTuneRecipe) -> Step:
 
 
 def start(recipe: FineTuneRecipe, data: LabelledBatch, name: str = "vit_tiny_patch16", **arguments: object) -> State:
-    return begin(network(name, **arguments), recipe, -(-len(data.labels) // recipe.batch_size))
+    model = network(name, **arguments)
+    return begin(model, module(model), recipe, -(-len(data.labels) // recipe.batch_size))
 
 
 def validation(data: LabelledBatch) -> Callable[[nn.Module], Validation]:

@@ -224,7 +224,8 @@ def test_same_seed_same_bits() -> None:
     data = pictures(20)
 
     def run(recipe: FineTuneRecipe, drawn_before: int) -> tuple[State, list[object]]:
-        state = begin(network(drop_path=0.3), recipe, 3)
+        model = network(drop_path=0.3)
+        state = begin(model, module(model), recipe, 3)
         torch.rand(drawn_before)
         results = fit(state, shuffled(data, recipe), validation(data), recipe, step_for(recipe))
         return state, [replace(result, seconds=0) for result in results]

@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genus.workflows.fine_tune import pictures_per_epoch
 from genus.workflows.fit_head import spread
+from genus.workflows.pictures import pictures_per_epoch
 
 
 @given(st.integers(1, 200), st.integers(1, 40))

@@ -35,13 +35,16 @@ Freeze = Annotated[
     str | None,
     _option("--freeze-layers", help="Train the head only.", default=D.freeze_layers, metavar="[True|False]"),
 ]
+FreezeUntil = Annotated[
+    int | None, _option(help="Train what lies behind the first N stages; these see each picture once.", metavar="N")
+]
 NoFreeze = Annotated[bool, typer.Option("--no-freeze-layers", help="The same as --freeze-layers False.")]
 Head = Annotated[
     str | None, _option(help="How the head of a frozen network is fitted.", default=D.head, metavar="adamw|linear")
 ]
 ImageSize = Annotated[int | None, _option(help="Side of the network's input in pixels.", default="the model's own")]
 Views = Annotated[
-    int | None, _option(help="Random views of each picture that a head also learns from.", default=D.views)
+    int | None, _option(help="Random views of each picture that frozen stages also look at.", default=D.views)
 ]
 Augment = Annotated[
     str | None, _option(help="Random changes in full training.", default=D.augment, metavar="none|light|strong")
@@ -77,6 +80,7 @@ def train(
     lrf: Lrf = None,
     freeze_layers: Freeze = None,
     no_freeze_layers: NoFreeze = False,
+    freeze_until: FreezeUntil = None,
     head: Head = None,
     image_size: ImageSize = None,
     views: Views = None,
@@ -96,7 +100,8 @@ def train(
 ) -> None:
     """Train on a folder of class folders and evaluate once on pictures that took part in no decision.
 
-    The head alone (default): one look at each picture, then seconds. Everything: --freeze-layers False.
+    The head alone (default): one look at each picture, then seconds. The upper stages: --freeze-until N. Everything:
+    --freeze-layers False.
 
     Example: genus train photos/ --epochs 100 --batch-size 32 --lr 1e-4 --lrf 0.1 --freeze-layers True
     """

@@ -33,6 +33,7 @@ from genus.files import json_text, make_folder, write_json
 
 KEY = np.dtype([("picture", "u1", (32,)), ("view", "<u4"), ("crc32", "<u4")])
 ABOUT = "about.json"
+SEGMENT = 2**40  # a place is SEGMENT * writer + row
 FIBONACCI = np.uint64(0x9E3779B97F4A7C15)  # spreads the views of one picture over the index
 
 
@@ -51,6 +52,9 @@ class FeatureCache:
         self._row = np.dtype((np.dtype(dtype), (width,)))
         self._lock = threading.Lock()
         self._files: tuple[IO[bytes], IO[bytes]] | None = None
+        self._segments: dict[str, int] = {}  # writers, in the order in which they were seen
+        self._keys: dict[int, NDArray[Any]] = {}
+        self._rows: dict[int, NDArray[Any]] = {}
         self.refresh()
 
     def __enter__(self) -> Self:
@@ -71,20 +75,20 @@ class FeatureCache:
         return len(self._places)
 
     def refresh(self) -> None:
-        """See what this and other processes have written since."""
-        keys, self._rows, self._starts = [], [], [0]
+        """See what this and other processes have written since. Places that were found before stay what they were."""
         for path in sorted(self.folder.glob("*.keys")):
             rows = path.with_suffix(".rows")
             count = min(path.stat().st_size // KEY.itemsize, _size(rows) // self._row.itemsize)
             if count:
-                keys.append(np.memmap(path, KEY, "r", shape=(count,)))
-                self._rows.append(np.memmap(rows, self._row.base, "r", shape=(count, *self._row.shape)))
-                self._starts.append(self._starts[-1] + count)
-        self._keys = keys
-        hashes = [_hashes(part["picture"], part["view"]) for part in keys]
+                segment = self._segments.setdefault(path.name, len(self._segments))
+                self._keys[segment] = np.memmap(path, KEY, "r", shape=(count,))
+                self._rows[segment] = np.memmap(rows, self._row.base, "r", shape=(count, *self._row.shape))
+        hashes = [_hashes(keys["picture"], keys["view"]) for keys in self._keys.values()]
+        places = [segment * SEGMENT + np.arange(len(keys)) for segment, keys in self._keys.items()]
         together = np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
-        self._places = np.argsort(together, kind="stable")
-        self._hashes = together[self._places]
+        order = np.argsort(together, kind="stable")
+        self._hashes = together[order]
+        self._places = (np.concatenate(places) if places else np.empty(0, np.int64))[order]
 
     def find(self, picture: bytes, view: int = 0) -> int | None:
         """The place of a sound row for ``picture`` (sha256, 32 bytes), or None."""
@@ -93,7 +97,7 @@ class FeatureCache:
         first, end = np.searchsorted(self._hashes, wanted, "left"), np.searchsorted(self._hashes, wanted, "right")
         for position in range(end - 1, first - 1, -1):
             place = int(self._places[position])
-            segment, row = self._locate(place)
+            segment, row = divmod(place, SEGMENT)
             key = self._keys[segment][row]
             same = key["view"] == view and bytes(key["picture"]) == picture
             if same and zlib.crc32(self._rows[segment][row].tobytes()) == key["crc32"]:
@@ -127,15 +131,11 @@ class FeatureCache:
     def gather(self, places: NDArray[np.int64]) -> NDArray[Any]:
         """The rows at these places, in memory: n x width."""
         result = np.empty((len(places), *self._row.shape), self._row.base)
-        segments = np.searchsorted(self._starts, places, "right") - 1
+        segments, rows = np.divmod(places, SEGMENT)
         for segment in np.unique(segments):
             mine = segments == segment
-            result[mine] = self._rows[segment][places[mine] - self._starts[segment]]
+            result[mine] = self._rows[segment][rows[mine]]
         return result
-
-    def _locate(self, place: int) -> tuple[int, int]:
-        segment = int(np.searchsorted(self._starts, place, "right")) - 1
-        return segment, place - self._starts[segment]
 
     def _open_files(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._files is None:

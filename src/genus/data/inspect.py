@@ -57,9 +57,6 @@ class Inspection:
 class Consumer(Protocol):
     """Who else works on the pixels of the pass. Called from several threads."""
 
-    def enter_thread(self) -> None:
-        """Called once in each of these threads, first."""
-
     def wants(self, picture: bytes) -> bool:
         """Is the picture with this sha256 (32 bytes) wanted? One that is not need not be decoded again either: the
         consumer has had its pixels before, under the same Preprocess."""
@@ -86,8 +83,7 @@ def inspect(
     good: list[Inspected] = []
     bad: list[BadFile] = []
     last_event = 0.0
-    enter = consumer.enter_thread if consumer else lambda: None
-    for results in in_threads(work, chunks(pictures, _BATCH), workers, enter):
+    for results in in_threads(work, chunks(pictures, _BATCH), workers):
         good += [result for result in results if isinstance(result, Inspected)]
         bad += [result for result in results if isinstance(result, BadFile)]
         done, now = len(good) + len(bad), time.monotonic()

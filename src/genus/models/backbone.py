@@ -1,6 +1,6 @@
 """The contract that every model keeps, and what can be done with a model that keeps it.
 
-A model is a chain ``stages -> pool -> head``:
+A model is a chain ``stages -> finish -> pool -> head``:
 
     images    B x 3 x H x W   float, normalised as the model's Preprocess says
     features  B x C x h x w   always NCHW, whatever the family
@@ -26,6 +26,9 @@ class Backbone(Protocol):
     def stages(self) -> Sequence[nn.Module]:
         """Modules from the input to the features, in order of the data: the places where one may freeze."""
 
+    def finish(self, data: Tensor) -> Tensor:
+        """What the last stage gives for square images -> features, B x C x h x w."""
+
     def features(self, images: Tensor) -> Tensor:
         """B x 3 x H x W -> B x C x h x w."""
 
@@ -49,6 +52,37 @@ class WithoutHead(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         model = cast(Backbone, self.model)
         return model.pool(model.features(images))
+
+
+class Lower(nn.Module):
+    """The first ``stages`` of ``model``: B x 3 x H x W -> B x K, all numbers of a picture in one row."""
+
+    def __init__(self, model: Backbone, stages: int) -> None:
+        super().__init__()
+        self.parts = nn.Sequential(*model.stages[:stages])
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.parts(images).flatten(1)
+
+
+class Upper(nn.Module):
+    """``model`` behind its first ``stages``, which give ``shape`` for a picture: B x K, as of ``Lower``, -> logits."""
+
+    def __init__(self, model: Backbone, stages: int, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.model = module(model)
+        self.stages = stages
+        self.shape = tuple(shape)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return cast(Backbone, self.model).head(self.pooled(rows))
+
+    def pooled(self, rows: Tensor) -> Tensor:
+        """B x K -> B x num_features."""
+        model, data = cast(Backbone, self.model), rows.unflatten(1, self.shape)
+        for stage in model.stages[self.stages :]:
+            data = stage(data)
+        return model.pool(model.finish(data))
 
 
 def module(model: Backbone) -> nn.Module:

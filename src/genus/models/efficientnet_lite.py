@@ -170,6 +170,10 @@ class EfficientNetLite(nn.Module):
             maps = stage(maps)
         return maps
 
+    def finish(self, data: Tensor) -> Tensor:
+        """The features are what the last stage gives."""
+        return data
+
     def pool(self, features: Tensor) -> Tensor:
         """Mean over all places: B x 1280 x h x w -> B x 1280."""
         return self.dropout(features.mean(dim=(2, 3)))

@@ -218,7 +218,11 @@ class Swin(nn.Module):
         tokens = images
         for stage in self.stages:
             tokens = stage(tokens)
-        return tokens.permute(0, 3, 1, 2)
+        return self.finish(tokens)
+
+    def finish(self, data: Tensor) -> Tensor:
+        """B x h x w x C -> B x C x h x w."""
+        return data.permute(0, 3, 1, 2)
 
     def pool(self, features: Tensor) -> Tensor:
         """Mean over all places: B x 8C x h x w -> B x 8C."""

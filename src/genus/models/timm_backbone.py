@@ -64,6 +64,10 @@ class TimmBackbone(nn.Module):
             parts.extend(child.children() if isinstance(child, nn.Sequential | nn.ModuleList) else [child])
         return [part for part in parts if next(part.parameters(), None) is not None]
 
+    def finish(self, data: Tensor) -> Tensor:
+        """timm's networks are no chains of their modules, so none can be cut in two. Raises UsageError."""
+        raise UsageError("A timm model cannot be frozen in part. Choose one of `genus models`, or --freeze-layers.")
+
     def features(self, images: Tensor) -> Tensor:
         """B x 3 x H x W -> B x C x h x w; see the head of this file for C."""
         maps: Tensor = self.network.forward_features(images)

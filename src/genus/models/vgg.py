@@ -78,6 +78,10 @@ class VGG(nn.Module):
             maps = block(maps)
         return maps
 
+    def finish(self, data: Tensor) -> Tensor:
+        """The features are what the last stage gives."""
+        return data
+
     def pool(self, features: Tensor) -> Tensor:
         """B x 512 x h x w -> averaged to 7 x 7 places -> two fully connected layers -> B x 4096."""
         places = F.adaptive_avg_pool2d(features, GRID).flatten(1)

@@ -107,7 +107,14 @@ class ViT(nn.Module):
         tokens = images
         for stage in self.stages:
             tokens = stage(tokens)
-        patches = tokens[:, 1:].transpose(1, 2).unflatten(2, self.embed.grid_of(images))
+        return self._as_maps(tokens, self.embed.grid_of(images))
+
+    def finish(self, data: Tensor) -> Tensor:
+        """B x (1 + h·h) x D -> B x 2D x h x h."""
+        return self._as_maps(data, square_grid(data))
+
+    def _as_maps(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        patches = tokens[:, 1:].transpose(1, 2).unflatten(2, grid)
         class_token = tokens[:, 0, :, None, None].expand_as(patches)
         return torch.cat([class_token, patches], dim=1)
 
@@ -140,7 +147,7 @@ def resize_position_table(table: Tensor, old: tuple[int, int], new: tuple[int, i
 
 
 def square_grid(table: Tensor) -> tuple[int, int]:
-    """The grid of a stored position table, which is always square. 1 x (1 + side²) x D -> (side, side)."""
+    """The grid of a position table, or of the tokens of a square picture: n x (1 + side²) x D -> (side, side)."""
     side = math.isqrt(table.shape[1] - 1)
     return side, side
 

@@ -19,9 +19,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from genus.data.augment import Augment
 from genus.engine.device import autocast
-from genus.engine.torch_engine import Normalise
 from genus.errors import DivergedError, MachineError
-from genus.models.backbone import Backbone, module
+from genus.models.backbone import Backbone
 from genus.training.average import average_of
 from genus.training.mixing import MIXINGS, mix
 from genus.training.optim import cosine_schedule, parameter_groups
@@ -61,9 +60,9 @@ class Validation(NamedTuple):
 
 
 class LabelledBatch(NamedTuple):
-    """B x S x S x 3 uint8 and B int64."""
+    """B x S x S x 3 uint8, or B x K float32 for the upper part of a network, and B int64."""
 
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] | NDArray[np.float32]
     labels: NDArray[np.int64]
 
 
@@ -87,8 +86,8 @@ class State:
         return self.stale == 0
 
 
-def begin(model: Backbone, recipe: FineTuneRecipe, steps_per_epoch: int) -> State:
-    """The state before the first step; ``model`` already lies on its device."""
+def begin(model: Backbone, network: nn.Module, recipe: FineTuneRecipe, steps_per_epoch: int) -> State:
+    """The state before the first step of ``network``: ``model``, or a part of it. It already lies on its device."""
     optimizer = torch.optim.AdamW(
         parameter_groups(
             model,
@@ -104,7 +103,7 @@ def begin(model: Backbone, recipe: FineTuneRecipe, steps_per_epoch: int) -> Stat
         warmup=round(steps_per_epoch * recipe.warmup_epochs),
         lrf=recipe.lrf,
     )
-    return State(module(model), average_of(module(model), recipe.ema), optimizer, schedule)
+    return State(network, average_of(network, recipe.ema), optimizer, schedule)
 
 
 def fit(
@@ -162,14 +161,14 @@ class Step:
     def __init__(
         self,
         recipe: FineTuneRecipe,
-        normalise: Normalise,
+        prepare: nn.Module,
         num_classes: int,
         device: torch.device,
         precision: Literal["fp32", "bf16"],
     ) -> None:
         self.recipe = recipe
         self.piece = recipe.batch_size
-        self._normalise = normalise.to(device)
+        self._prepare = prepare.to(device)
         self._num_classes = num_classes
         self._device = device
         self._precision = precision
@@ -189,7 +188,7 @@ class Step:
 
     def _loss(self, model: nn.Module, pixels: Tensor, targets: Tensor) -> Tensor:
         with autocast(self._device, self._precision):
-            logits = model(self._normalise(pixels))
+            logits = model(self._prepare(pixels))
         return F.cross_entropy(logits.float(), targets, self._weight, label_smoothing=self.recipe.label_smoothing)
 
     def rehearse(self, model: nn.Module, batch: LabelledBatch) -> float:

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from genus.data.augment import MIN_AREA, random_view
 from genus.data.cache import FeatureCache, Rows, cache_root
@@ -22,8 +23,8 @@ from genus.engine.choice import build_engine, choose_engine, engine_names
 from genus.engine.stream import Engine, stream
 from genus.errors import MachineError
 from genus.files import probe_writable
-from genus.models.backbone import Backbone, WithoutHead, module, place
-from genus.types import Caution, OnEvent, Progress
+from genus.models.backbone import Backbone, Lower, WithoutHead, module, place
+from genus.types import Caution, OnEvent, Preprocess, Progress
 from genus.workflows.choose_model import Start
 from genus.workflows.compute import Compute
 
@@ -34,21 +35,28 @@ USED_BEFORE = 0.5  # share of the pictures that a table must know for its engine
 class FrozenPart:
     """Gives the features of pictures: from the cache where it knows them, else computed and put there.
 
-    A ``Consumer`` of the pass that inspects every picture, so that no picture is decoded twice.
+    The rows are pooled features in fp32 or, with ``stages``, what the first so many stages give, in bf16 (as the uint16
+    of the same bits). A ``Consumer`` of the pass that inspects every picture, so that no picture is decoded twice.
     """
 
-    def __init__(self, start: Start, compute: Compute, root: Path, pictures: int, on_event: OnEvent) -> None:
+    def __init__(
+        self, start: Start, compute: Compute, root: Path, pictures: int, on_event: OnEvent, stages: int | None = None
+    ) -> None:
         place(start.model, compute.device).eval()
         self._start, self._compute, self._root, self._on_event = start, compute, root, on_event
+        self._network = Lower(start.model, stages) if stages else WithoutHead(start.model)
+        self._dtype = "<u2" if stages else "<f4"
+        self._width = width_of(self._network, start.preprocess, compute.device)
         self._about = {
             "model": start.architecture.name,
             "arguments": dict(start.architecture.arguments),
+            "part": f"{stages} stages" if stages else "features",
             "weights": fingerprint(start.model),
             "preprocess": asdict(start.preprocess),
             "precision": compute.precision,
             "views": VIEWS,
         }
-        self._lock = threading.Lock()
+        self._lock, self._entered = threading.Lock(), threading.local()
         self._engine: Engine | None = None
         names = engine_names(compute.engine, compute.device)
         best = max(names, key=lambda name: len(self._table(name)))
@@ -56,11 +64,15 @@ class FrozenPart:
             self.engine_name = best
         else:
             self._engine = choose_engine(
-                compute.engine, WithoutHead(start.model), start.preprocess, compute.device, compute.precision,
+                compute.engine, self._network, start.preprocess, compute.device, compute.precision,
                 workers=compute.workers, pictures=pictures, on_event=on_event,
             )  # fmt: skip
             self.engine_name = self._engine.name
         self._cache = self._table(self.engine_name)
+
+    def bytes_for(self, pictures: int) -> int:
+        """Disk that the rows of so many pictures take."""
+        return pictures * self._width * np.dtype(self._dtype).itemsize
 
     def wants(self, picture: bytes) -> bool:
         """Are the features of this picture (sha256) still to be computed?"""
@@ -68,11 +80,11 @@ class FrozenPart:
 
     def take(self, pictures: Sequence[bytes], pixels: Pixels) -> None:
         """Compute the features of these pictures and keep them."""
-        self._cache.append(pictures, self.engine()(pixels))
-
-    def enter_thread(self) -> None:
-        """Called once in each thread that will call ``take``."""
-        self.engine().enter_thread()
+        engine = self.engine()
+        if not hasattr(self._entered, "yes"):
+            engine.enter_thread()
+            self._entered.yes = True
+        self._keep(pictures, engine(pixels))
 
     def finish(self) -> None:
         """After the last ``take``: what was kept can be found."""
@@ -92,7 +104,7 @@ class FrozenPart:
         with self._lock:
             if self._engine is None:
                 self._engine = build_engine(
-                    self.engine_name, WithoutHead(self._start.model), self._start.preprocess,
+                    self.engine_name, self._network, self._start.preprocess,
                     self._compute.device, self._compute.precision, self._compute.workers,
                 )  # fmt: skip
             return self._engine
@@ -137,19 +149,24 @@ class FrozenPart:
         for piece in stream(range(len(members)), read, self.engine(), self._compute.workers):
             if piece.indices:
                 pictures = [bytes.fromhex(members[index].sha256) for index in piece.indices]
-                self._cache.append(pictures, piece.rows, view)
+                self._keep(pictures, piece.rows, view)
             done += len(piece.indices) + len(piece.failures)
             self._on_event(Progress(task, done, len(members)))
 
     def _table(self, engine: str) -> FeatureCache:
-        return FeatureCache(self._root, {**self._about, "engine": engine}, self._start.model.num_features)
+        return FeatureCache(self._root, {**self._about, "engine": engine}, self._width, self._dtype)
+
+    def _keep(self, pictures: Sequence[bytes], rows: NDArray[np.float32], view: int = 0) -> None:
+        self._cache.append(pictures, rows if self._dtype == "<f4" else to_bf16(rows), view)
 
 
 @contextlib.contextmanager
-def open_frozen_part(start: Start, compute: Compute, pictures: int, on_event: OnEvent) -> Iterator[FrozenPart]:
+def open_frozen_part(
+    start: Start, compute: Compute, pictures: int, on_event: OnEvent, stages: int | None = None
+) -> Iterator[FrozenPart]:
     """The frozen part of ``start`` for about so many ``pictures``, with a place where its features are kept."""
     with _feature_folder(on_event) as root:
-        part = FrozenPart(start, compute, root, pictures, on_event)
+        part = FrozenPart(start, compute, root, pictures, on_event, stages)
         try:
             yield part
         finally:
@@ -168,6 +185,22 @@ def _feature_folder(on_event: OnEvent) -> Iterator[Path]:
             yield Path(folder)
     else:
         yield root
+
+
+def width_of(network: nn.Module, preprocess: Preprocess, device: torch.device) -> int:
+    """Numbers that ``network`` gives for one picture."""
+    with torch.inference_mode():
+        return network(torch.zeros(1, 3, preprocess.size, preprocess.size, device=device)).shape[1]
+
+
+def to_bf16(rows: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The nearest bf16 numbers, as the 16-bit integers of the same bits: numpy has no bf16."""
+    return torch.from_numpy(rows).bfloat16().view(torch.uint16).numpy()
+
+
+def from_bf16(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """What ``to_bf16`` has packed."""
+    return torch.from_numpy(rows).view(torch.bfloat16).float().numpy()
 
 
 def fingerprint(model: Backbone) -> str:

@@ -60,6 +60,11 @@ def labels_of(members: Sequence[Member], classes: Sequence[str]) -> NDArray[np.i
     return np.array([number[member.label] for member in members], np.int64)
 
 
+def pictures_per_epoch(pictures: int, batch_size: int) -> int:
+    """All of them, unless one alone would be left for the last batch: batch norm cannot work on a single picture."""
+    return pictures - 1 if pictures % batch_size == 1 and pictures > 1 else pictures
+
+
 def prepare_pictures(
     catalog: Catalog,
     config: TrainConfig,

@@ -1,5 +1,6 @@
 """``genus train``: scan → look at the files → split → model → fit → bundle → evaluate on the sealed test part."""
 
+import contextlib
 import platform
 import time
 from collections.abc import Iterator
@@ -20,10 +21,12 @@ from genus.types import Caution, Note, OnEvent, Part, ignore_events
 from genus.workflows.choose_model import Start, choose_name, prepare_model
 from genus.workflows.compute import Compute, choose_compute
 from genus.workflows.evaluate import judge, log_opening, write_evaluation
-from genus.workflows.fine_tune import fine_tune
+from genus.workflows.fine_tune import fine_tune, recipe_of
 from genus.workflows.fit_head import fit_head
 from genus.workflows.frozen import FrozenPart, open_frozen_part
 from genus.workflows.history import Result, recorded, verdict_on_validation, write_curves
+from genus.workflows.lesson import full_lesson
+from genus.workflows.partial import announce, partial_lesson, require_stage
 from genus.workflows.pictures import Pictures, labels_of, prepare_pictures
 from genus.workflows.run_folder import CHECKPOINT, open_run, update_config, with_measured_epochs, write_config
 
@@ -55,36 +58,57 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     )
     start = prepare_model(config, name, catalog.classes, on_event)
     on_event(Note(f"Computing on {compute.device} in {compute.precision}; results go to {folder}."))
-    with open_frozen_part(start, compute, len(catalog.pictures), on_event) as frozen:
-        joining = frozen if config.weights != "none" and not config.minutes else None
-        pictures = prepare_pictures(catalog, config, start.preprocess, folder, on_event, joining)
-        frozen.finish()
-        update_config(folder, engine=frozen.engine_kind)
-        history = recorded(_fit(start, frozen, pictures, config, compute, folder, on_event), folder, on_event)
-        record = _record(config, start, pictures, compute, frozen)
+    if config.freeze_until:
+        require_stage(start, config.freeze_until)
+    with contextlib.ExitStack() as stack:
+        frozen = None
+        if config.weights != "none":
+            frozen = stack.enter_context(
+                open_frozen_part(start, compute, len(catalog.pictures), on_event, config.freeze_until)
+            )
+            if config.freeze_until:
+                announce(frozen, len(catalog.pictures), config.views, on_event)
+        pictures = prepare_pictures(
+            catalog, config, start.preprocess, folder, on_event, None if config.minutes else frozen
+        )
+        if frozen:
+            frozen.finish()
+            update_config(folder, engine=frozen.engine_kind)
+        results = _results(start, frozen, pictures, config, compute, folder, on_event)
+        history = recorded(results, folder, on_event)
+        head_only = frozen if config.freeze_layers and not config.freeze_until else None
+        record = _record(config, start, pictures, compute, head_only.engine_kind if head_only else "torch")
         save_bundle(Bundle(start.model, start.architecture, pictures.classes, start.preprocess, record), folder)
-        test = _test(folder, pictures, compute, frozen if config.freeze_layers else None, on_event)
+        test = _test(folder, pictures, compute, head_only, on_event)
     if test:
         add_to_record(folder, metrics={"test": {"n": test.n, "accuracy": test.accuracy}})
-    val = verdict_on_validation(history, len(pictures.side(Part.VAL)), frozen=config.freeze_layers)
+    val = verdict_on_validation(history, len(pictures.side(Part.VAL)), frozen=head_only is not None)
     write_evaluation(folder, pictures.classes, test, val)
     write_curves(history, folder)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return TrainResult(folder, pictures.classes, test, history, time.monotonic() - begun)
 
 
-def _fit(
+def _results(
     start: Start,
-    frozen: FrozenPart,
+    frozen: FrozenPart | None,
     pictures: Pictures,
     config: TrainConfig,
     compute: Compute,
     folder: Path,
     on_event: OnEvent,
 ) -> Iterator[Result]:
-    if config.freeze_layers:
+    """The training itself: of the head alone, of the upper stages, or of everything."""
+    if frozen and config.freeze_layers and not config.freeze_until:
         return fit_head(start.model, frozen, pictures, config, on_event)
-    return fine_tune(start, frozen, pictures, config, compute, folder, on_event)
+    recipe = recipe_of(config, pictures)
+    if frozen and config.freeze_until:
+        lesson = partial_lesson(
+            start, frozen, pictures, recipe, compute, on_event, stages=config.freeze_until, views=config.views
+        )
+    else:
+        lesson = full_lesson(start, frozen, pictures, recipe, compute, on_event)
+    return fine_tune(start, lesson, recipe, pictures, config, compute, folder, on_event)
 
 
 def _test(
@@ -109,9 +133,7 @@ def _test(
     return test
 
 
-def _record(
-    config: TrainConfig, start: Start, pictures: Pictures, compute: Compute, frozen: FrozenPart
-) -> dict[str, Any]:
+def _record(config: TrainConfig, start: Start, pictures: Pictures, compute: Compute, engine: str) -> dict[str, Any]:
     """What the bundle remembers of its making."""
     return {
         "weights": start.origin,
@@ -122,7 +144,7 @@ def _record(
         "hardware": {
             "device": str(compute.device),
             "precision": compute.precision,
-            "engine": frozen.engine_kind if config.freeze_layers else "torch",
+            "engine": engine,
             "machine": platform.machine(),
         },
     }
