@@ -69,7 +69,9 @@ class Screen:
         """Say how an interrupted training goes on."""
         self._bars.stop()
         if options.freeze_layers:
-            self.console.print("Interrupted. Nothing was saved; run the same command with another --out.")
+            self.console.print(
+                "Interrupted. The features computed so far are kept: the same command with --resume and --out RUN goes on."
+            )
         else:
             self.console.print(
                 "Interrupted. The same command with --resume and --out RUN goes on after the last epoch."

@@ -1,0 +1,61 @@
+"""Features of a frozen network: images a second by engine and precision, against timm's model in fp32 as it comes."""
+
+import numpy as np
+import torch
+
+from benchmarks.timing import import_timm, in_turns, machine, table
+from genus.data.threads import default_workers
+from genus.engine.openvino_engine import OpenVinoEngine
+from genus.engine.stream import stream
+from genus.engine.torch_engine import TorchEngine
+from genus.models import registry
+from genus.models.backbone import WithoutHead, place
+
+PAIRS = {"swin_tiny": "swin_tiny_patch4_window7_224", "efficientnet_lite0": "efficientnet_lite0"}
+IMAGES, BATCH, PEAK = 64, 32, 2048
+CPU = torch.device("cpu")
+
+
+def main() -> None:
+    machine()
+    peak = matrix_peak()
+    print(f"Largest rate of a {PEAK} x {PEAK} matrix product in bf16: {peak:.0f} GFLOP/s")
+    (timm, _kept), workers = import_timm(), default_workers()
+    pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, 224, 224, 3), dtype=np.uint8)
+    images = torch.randn(IMAGES, 3, 224, 224)
+    for ours, theirs in PAIRS.items():
+        peer = timm.create_model(theirs, num_classes=0).eval()
+        model, preprocess = registry.build(ours, 5), registry.preprocess_of(ours)
+        place(model, CPU)
+        network = WithoutHead(model).eval()
+
+        def all_through_timm(peer=peer) -> None:
+            with torch.inference_mode():
+                for batch in images.split(BATCH):
+                    peer(batch)
+
+        def all_through(engine) -> object:
+            return lambda: list(stream(range(IMAGES), lambda index: pixels[index], engine, workers))
+
+        competitors = {"timm fp32, as it comes": all_through_timm}
+        for precision in ("fp32", "bf16"):
+            competitors[f"genus torch {precision}"] = all_through(TorchEngine(network, preprocess, CPU, precision))
+            competitors[f"genus openvino {precision}"] = all_through(
+                OpenVinoEngine(network, preprocess, precision, workers)
+            )
+        seconds = in_turns(competitors)
+        table(f"Features, {ours}, {IMAGES} pictures of 224 px", seconds, "timm fp32, as it comes", IMAGES)
+        best = IMAGES / min(min(values) for values in seconds.values())
+        rate = best * 2 * registry.entry(ours).gmacs
+        print(f"\nBest: {best:.0f} images/s, {rate:.0f} GFLOP/s, {rate / peak:.0%} of the matrix product's rate.")
+
+
+def matrix_peak() -> float:
+    """GFLOP/s of the fastest of a few large products."""
+    left, right = (torch.randn(PEAK, PEAK, dtype=torch.bfloat16) for _ in range(2))
+    seconds = in_turns({"product": lambda: left @ right}, repeats=20)["product"]
+    return 2 * PEAK**3 / min(seconds) / 1e9
+
+
+if __name__ == "__main__":
+    main()
