@@ -70,7 +70,7 @@ class Screen:
         self._bars.stop()
         if options.freeze_layers:
             self.console.print(
-                "Interrupted. The features computed so far are kept: the same command with --resume and --out RUN goes on."
+                "Interrupted. The features seen so far are kept: the same command with --resume and --out RUN goes on."
             )
         else:
             self.console.print(

@@ -18,7 +18,7 @@ from genus.errors import UsageError
 from genus.types import Note, OnEvent, Preprocess
 
 EngineName = Literal["auto", "torch", "openvino"]
-SHORT = 10.0  # seconds of work below which nothing is measured: torch is there already
+SHORT = 5.0  # seconds of work below which nothing is measured: torch is there already
 LONG = 300.0  # seconds of work from which on compiling, which takes about a minute, wins its time back
 AGREEMENT = 0.99  # least cosine between the rows of two engines for the same pixels
 

@@ -46,7 +46,9 @@ class OpenVinoEngine:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch and OpenVINO have to say to each other about tracing
             whole(example)  # fills the caches of masks and tables, which tracing would take for part of the network
-            converted = openvino.convert_model(whole, example_input=example)
+            converted = openvino.convert_model(
+                torch.jit.trace(whole, example, check_trace=False), example_input=example
+            )
         converted.reshape(list(example.shape))
         self._compiled = openvino.Core().compile_model(
             converted,

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genus.errors import DivergedError
+from genus.training.adamw import AdamW
 from genus.training.logistic import logistic_regression
-from genus.training.optim import cosine_schedule
+from genus.training.optim import cosine_factor
 from genus.training.scaling import Both, Scaled, Scaler, Table
 from genus.types import EpochResult
 
@@ -75,19 +76,16 @@ def fit_adamw(head: nn.Linear, train: Examples, val: Examples | None, recipe: He
     val_inputs = Scaled(val.features, scaler) if val else None
     weight = None if recipe.class_weights is None else torch.tensor(recipe.class_weights)
     steps = -(-len(train) // recipe.batch_size)
-    optimizer = torch.optim.AdamW(head.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
-    schedule = cosine_schedule(optimizer, total=steps * recipe.epochs, warmup=0, lrf=recipe.lrf)
+    optimizer = AdamW([head.weight, head.bias], recipe.weight_decay)
     generator = torch.Generator().manual_seed(recipe.seed)
     for epoch in range(1, recipe.epochs + 1):
         start, total, lr = time.monotonic(), 0.0, recipe.lr
         with one_thread():
             for batch in torch.randperm(len(train), generator=generator).split(recipe.batch_size):
                 loss = F.cross_entropy(head(inputs[_any_view(batch, train, generator)]), labels[batch], weight)
-                optimizer.zero_grad()
                 loss.backward()
-                lr = optimizer.param_groups[0]["lr"]
-                optimizer.step()
-                schedule.step()
+                lr = recipe.lr * cosine_factor(optimizer.steps, total=steps * recipe.epochs, warmup=0, lrf=recipe.lrf)
+                optimizer.step(lr)
                 total += loss.item() * len(batch)
         if not np.isfinite(total):
             raise DivergedError(f"The loss is no finite number in epoch {epoch}. Try a smaller --lr than {recipe.lr}.")
