@@ -38,8 +38,8 @@ def fast_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | Non
     query, key, value: (B, [windows,] heads, N, d); bias: broadcastable to ([windows,] heads, N, N).
 
     torch's fused kernel never stores the N x M weights, and wins on graphics cards and in fp32. On a processor, the
-    formula as written out is 2 to 3 times as fast in bf16, and whenever the bias learns, for then the kernel falls
-    back to slow code of its own (docs/benchmarks.md, "Attention").
+    formula as written out is about twice as fast in bf16, and a little faster whenever the bias learns, for then the
+    kernel falls back to code of its own (docs/benchmarks.md, "Attention").
     """
     written_out = query.dtype == torch.bfloat16 or (bias is not None and bias.requires_grad and torch.is_grad_enabled())
     if query.device.type == "cpu" and written_out:
