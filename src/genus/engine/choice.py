@@ -20,6 +20,7 @@ from genus.types import Note, OnEvent, Preprocess
 EngineName = Literal["auto", "torch", "openvino"]
 SHORT = 5.0  # seconds of work below which nothing is measured: torch is there already
 LONG = 300.0  # seconds of work from which on compiling, which takes about a minute, wins its time back
+WORTH = 1.2  # how much faster OpenVINO has to be: converting takes seconds
 AGREEMENT = 0.99  # least cosine between the rows of two engines for the same pixels
 
 
@@ -89,7 +90,7 @@ def choose_engine(
     if device.type == "cpu" and openvino_engine.installed():
         other = OpenVinoEngine(network, preprocess, precision, workers)
         other_rows, other_seconds = _measure(other, sample)
-        if other_seconds < seconds and _agree(rows, other_rows):
+        if WORTH * other_seconds < seconds and _agree(rows, other_rows):
             on_event(Note(f"Engine: {other.name}, measured {seconds / other_seconds:.1f} times as fast as torch here."))
             return other
     elif work > LONG:
