@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 RGB = tuple[float, float, float]
+Resample = Literal["bicubic", "bilinear"]
 
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
 IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
@@ -27,17 +28,19 @@ class Preprocess:
     The short side is scaled to ``round(size / crop)`` pixels, the central square of ``size`` pixels is kept,
     and every channel (RGB, 0..1) becomes ``(value - mean) / std``.
 
-    ``decode`` names the rule by which pixels leave the file, so that a later, better rule cannot silently
-    change the answers of an existing model. ``"draft"``: a JPEG is decoded at the smallest of 1/1, 1/2, 1/4,
-    1/8 of its size that is not below the resized picture; all other formats are decoded in full.
+    ``decode`` names the rule by which a file becomes these pixels, so that a later, better rule cannot silently
+    change the answers of an existing model. By every rule, a JPEG is decoded at the smallest of 1/1, 1/2, 1/4,
+    1/8 of its size that is not below the resized picture; all other formats are decoded in full. Then
+    ``"draft-cut"`` cuts the central square at whole pixels and resamples it alone; ``"draft"``, the rule of the
+    first models, keeps fractions of a pixel and leaves the work to Pillow.
     """
 
     size: int
     mean: RGB = IMAGENET_MEAN
     std: RGB = IMAGENET_STD
-    resample: Literal["bicubic", "bilinear"] = "bicubic"
+    resample: Resample = "bicubic"
     crop: float = 1.0
-    decode: Literal["draft"] = "draft"
+    decode: Literal["draft-cut", "draft"] = "draft-cut"
 
     @property
     def short_side(self) -> int:

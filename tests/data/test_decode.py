@@ -151,20 +151,27 @@ def test_draft_is_close_to_the_full_decode() -> None:
     assert difference.max() <= 6
 
 
+@pytest.mark.parametrize("rule", ["draft-cut", "draft"])
 @pytest.mark.parametrize("resample", ["bicubic", "bilinear"])
-def test_fit_equals_resize_then_central_crop(resample: str) -> None:
+def test_fit_equals_resize_then_central_crop(resample: str, rule: str) -> None:
     picture = corpus.scene((512, 256))
     filters = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
     classic = np.asarray(picture.resize((256, 128), filters[resample]))[8:120, 72:184]
-    one_step = fit(picture, Preprocess(size=112, crop=0.875, resample=resample))  # type: ignore[arg-type]
+    one_step = fit(picture, Preprocess(112, crop=0.875, resample=resample, decode=rule))  # type: ignore[arg-type]
     assert np.abs(classic.astype(int) - one_step).max() <= 1
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.sampled_from([0.5, 0.875, 0.9, 1.0]))
-def test_fit_of_any_size_commutes_with_mirroring(width: int, height: int, size: int, crop: float) -> None:
+@given(
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.integers(1, 40),
+    st.sampled_from([0.5, 0.875, 0.9, 1.0]),
+    st.sampled_from(["draft-cut", "draft"]),
+)
+def test_fit_of_any_size_commutes_with_mirroring(width: int, height: int, size: int, crop: float, rule: str) -> None:
     picture = Image.fromarray(np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8))
-    preprocess = Preprocess(size=size, crop=crop)
+    preprocess = Preprocess(size=size, crop=crop, decode=rule)  # type: ignore[arg-type]
     mirrored = fit(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT), preprocess)
     assert np.abs(mirrored[:, ::-1].astype(int) - fit(picture, preprocess)).max() <= 3
 

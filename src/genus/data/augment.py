@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from genus.data.decode import RESAMPLING
+from genus.data.resize import central, resize
 from genus.types import Preprocess
 
 Augment = Literal["none", "light", "strong"]
@@ -30,31 +30,29 @@ def random_view(
 ) -> NDArray[np.uint8]:
     """An upright RGB picture -> a random view of it, ``size`` x ``size`` x 3 uint8. The same ``rng`` state, the
     same view."""
-    box = random_crop(image.width, image.height, MIN_AREA[strength], rng)
-    view = image.resize((preprocess.size, preprocess.size), RESAMPLING[preprocess.resample], box)
+    across, down = random_crop(image.width, image.height, MIN_AREA[strength], rng)
+    view = resize(np.array(image)[down, across], preprocess.size, preprocess.resample)
     if rng.random() < 0.5:
-        view = ImageOps.mirror(view)
+        view = view[:, ::-1]
     if strength == "strong":
+        changed = Image.fromarray(view)
         for operation in rng.choice(len(OPERATIONS), OPERATIONS_PER_PICTURE, replace=False):
-            view = OPERATIONS[operation](view, rng.uniform(-1, 1))
-    return np.array(view)
+            changed = OPERATIONS[operation](changed, rng.uniform(-1, 1))
+        view = np.array(changed)
+    return np.ascontiguousarray(view)
 
 
-def random_crop(
-    width: int, height: int, min_area: float, rng: np.random.Generator
-) -> tuple[float, float, float, float]:
-    """Left, upper, right, lower (pixels, fractions kept) of a crop with ``min_area``..1 of the area and an aspect
-    ratio of 3/4..4/3; the largest central crop with a fitting ratio where ten tries find none."""
+def random_crop(width: int, height: int, min_area: float, rng: np.random.Generator) -> tuple[slice, slice]:
+    """Columns and rows of a crop with ``min_area``..1 of the area and an aspect ratio of 3/4..4/3 (both before
+    rounding to whole pixels); the largest central crop with a fitting ratio where ten tries find none."""
     for _ in range(10):
         area = width * height * rng.uniform(min_area, 1)
         aspect = math.exp(rng.uniform(-MAX_LOG_ASPECT, MAX_LOG_ASPECT))
-        across, down = math.sqrt(area * aspect), math.sqrt(area / aspect)
-        if across <= width and down <= height:
-            left, upper = rng.uniform(0, width - across), rng.uniform(0, height - down)
-            return left, upper, left + across, upper + down
-    across, down = min(width, height * 4 / 3), min(height, width * 4 / 3)
-    left, upper = (width - across) / 2, (height - down) / 2
-    return left, upper, left + across, upper + down
+        across, down = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 1 <= across <= width and 1 <= down <= height:
+            left, upper = rng.integers(width - across + 1), rng.integers(height - down + 1)
+            return slice(left, left + across), slice(upper, upper + down)
+    return central(width, min(width, height * 4 / 3)), central(height, min(height, width * 4 / 3))
 
 
 def _affine(image: Image.Image, a: float, b: float, c: float, d: float, e: float, f: float) -> Image.Image:

@@ -31,6 +31,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from genus.data.resize import central, resize
 from genus.errors import PictureError
 from genus.types import Preprocess
 
@@ -82,7 +83,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+_PILLOW_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # without one, what Pillow logs lands on the terminal
 _PILLOW_FILTER = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
@@ -107,16 +108,24 @@ def decode(
 def fit(image: Image.Image, preprocess: Preprocess) -> npt.NDArray[np.uint8]:
     """Cut and scale an upright RGB picture for a model: uint8, size x size x 3.
 
-    The central square with sides of ``short side x size / preprocess.short_side`` (fractions of a pixel kept) is
-    resampled to ``size`` in one antialiased step. That equals scaling the short side to ``preprocess.short_side``
-    and keeping the central ``size`` pixels, except that nothing outside the square is computed and no edge is
-    rounded to whole pixels: a mirrored picture gives the mirrored result (within 2 of 255, from rounding).
+    The central square with sides of ``short side x size / preprocess.short_side`` is resampled to ``size`` in one
+    antialiased step. That equals scaling the short side to ``preprocess.short_side`` and keeping the central ``size``
+    pixels, except that nothing outside the square is computed, and that the margins on both sides are equal: a
+    mirrored picture gives the mirrored result (within 2 of 255, from rounding).
     """
     width, height = image.size
     side = min(width, height) * preprocess.size / preprocess.short_side
+    if preprocess.decode == "draft":
+        return _fit_with_fractions(image, side, preprocess)
+    square = np.array(image)[central(height, side), central(width, side)]
+    return resize(square, preprocess.size, preprocess.resample)
+
+
+def _fit_with_fractions(image: Image.Image, side: float, preprocess: Preprocess) -> npt.NDArray[np.uint8]:
+    width, height = image.size
     box = ((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
-    square = image.resize((preprocess.size, preprocess.size), RESAMPLING[preprocess.resample], box)
-    return np.array(square)
+    resampling = _PILLOW_RESAMPLING[preprocess.resample]
+    return np.array(image.resize((preprocess.size, preprocess.size), resampling, box))
 
 
 def open_rgb(source: Path | bytes, at_least: int | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
