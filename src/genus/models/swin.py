@@ -16,7 +16,7 @@ padded with zeros at the right and bottom, as the authors do for detection.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -59,6 +59,30 @@ def window_order(height: int, width: int, window: int, shift: int, device: torch
         places = torch.arange(height * width, device=device).view(1, height, width, 1)
         order = partition_windows(torch.roll(places, (-shift, -shift), dims=(1, 2)), window).flatten()
         return order, order.argsort()
+
+
+class Reorder(torch.autograd.Function):
+    """Takes the tokens, B x N x C, in another order. The gradient comes by the way back: it is read as the tokens
+    were, where that of ``index_select`` would be added up place by place."""
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, order: Tensor, way_back: Tensor) -> Tensor:
+        """``order`` and ``way_back``: a permutation of N and its inverse."""
+        ctx.save_for_backward(order, way_back)
+        return tokens.index_select(1, order)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """B x N x C -> B x N x C."""
+        order, way_back = ctx.saved_tensors
+        return reorder(gradients[0], way_back, order), None, None
+
+
+def reorder(tokens: Tensor, order: Tensor, way_back: Tensor) -> Tensor:
+    """``tokens[:, order]``, B x N x C; ``way_back`` undoes it."""
+    if tokens.requires_grad and torch.is_grad_enabled():
+        return cast(Tensor, Reorder.apply(tokens, order, way_back))  # type: ignore[no-untyped-call]
+    return tokens.index_select(1, order)
 
 
 def relative_position_index(window: int) -> Tensor:
@@ -111,8 +135,8 @@ class WindowAttention(nn.Module):
         height, width = tokens.shape[1:3]
         down, across = padded_sides(height, width, self.window)
         windows, bias = self.windows(tokens)
-        _, way_back = window_order(down, across, self.window, self.shift_for(height, width), tokens.device)
-        merged = self.msa(windows, bias).flatten(1, 2).index_select(1, way_back).unflatten(1, (down, across))
+        order, way_back = window_order(down, across, self.window, self.shift_for(height, width), tokens.device)
+        merged = reorder(self.msa(windows, bias).flatten(1, 2), way_back, order).unflatten(1, (down, across))
         return merged if (down, across) == (height, width) else merged[:, :height, :width]
 
     def windows(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,8 +144,8 @@ class WindowAttention(nn.Module):
         shift = self.shift_for(*tokens.shape[1:3])
         tokens = pad_to_multiple(tokens, self.window)
         sides = tokens.shape[1], tokens.shape[2]
-        order, _ = window_order(*sides, self.window, shift, tokens.device)
-        windows = tokens.flatten(1, 2).index_select(1, order).unflatten(1, (-1, self.window**2))
+        order, way_back = window_order(*sides, self.window, shift, tokens.device)
+        windows = reorder(tokens.flatten(1, 2), order, way_back).unflatten(1, (-1, self.window**2))
         bias = self.relative_bias[self.relative_index].permute(2, 0, 1).unsqueeze(0)
         if shift:
             bias = bias + shifted_window_mask(*sides, self.window, shift, bias.device, bias.dtype).unsqueeze(1)
