@@ -27,7 +27,14 @@ def main(folder: Path) -> None:
         environment = {**os.environ, "GENUS_CACHE": f"{place}/cache", "HF_HUB_OFFLINE": "1"}
         for number, (title, options) in enumerate(RUNS.items()):
             print(f"\n**{title}**\n", flush=True)
-            command = [sys.executable, "-m", "benchmarks.seconds", str(folder), f"{place}/{number}", json.dumps(options)]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.seconds",
+                str(folder),
+                f"{place}/{number}",
+                json.dumps(options),
+            ]
             subprocess.run(command, check=True, env={**environment, BEGUN: str(time.time())})
 
 

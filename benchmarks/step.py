@@ -1,10 +1,16 @@
-"""One training step (forward, loss, backward, AdamW) against timm's model of the same kind, in fp32 and bf16."""
+"""One training step (forward, loss, backward, AdamW) against timm's model of the same kind, in fp32 and bf16.
+
+Each competitor has a process of its own: genus trains with freed memory kept, which would help its peers, too.
+"""
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from benchmarks.apart import Apart
 from benchmarks.timing import import_timm, in_turns, machine, table
+from genus.engine.memory import freed_memory_kept
 from genus.models import registry
 from genus.models.backbone import module, place
 
@@ -14,9 +20,21 @@ PAIRS = {
     "efficientnet_lite0": "efficientnet_lite0",
 }
 BATCH, CLASSES = 16, 5
+KEPT = freed_memory_kept()
 
 
-def step_of(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, bf16: bool):
+def step_of(name: str, peer: bool, bf16: bool) -> Callable[[], None]:
+    """One step of timm's model as it comes, or of genus's as `genus train` runs it."""
+    images, labels = torch.randn(BATCH, 3, 224, 224), torch.arange(BATCH) % CLASSES
+    if peer:
+        timm, _kept = import_timm()
+        network = timm.create_model(PAIRS[name], num_classes=CLASSES)
+    else:
+        KEPT.__enter__()
+        model = registry.build(name, CLASSES)
+        place(model, torch.device("cpu"))
+        network = module(model)
+        images = images.contiguous(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.train().parameters(), lr=1e-4)
 
     def step() -> None:
@@ -31,20 +49,18 @@ def step_of(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, bf16
 
 def main() -> None:
     machine()
-    (timm, _kept), labels = import_timm(), torch.arange(BATCH) % CLASSES
-    for ours, theirs in PAIRS.items():
-        plain = torch.randn(BATCH, 3, 224, 224)
-        last = plain.contiguous(memory_format=torch.channels_last)
-        competitors = {}
-        for name, bf16 in (("fp32", False), ("bf16", True)):
-            peer = timm.create_model(theirs, num_classes=CLASSES)
-            competitors[f"timm {name}, as it comes"] = step_of(peer, plain, labels, bf16)
-        for name, bf16 in (("fp32", False), ("bf16", True)):
-            model = registry.build(ours, CLASSES)
-            place(model, torch.device("cpu"))
-            competitors[f"genus {name}"] = step_of(module(model), last, labels, bf16)
+    for name in PAIRS:
+        competitors = {
+            f"{who} {'bf16' if bf16 else 'fp32'}{', as it comes' if who == 'timm' else ''}": Apart(
+                step_of, name, who == "timm", bf16
+            )
+            for who in ("timm", "genus")
+            for bf16 in (False, True)
+        }
         seconds = in_turns(competitors)
-        table(f"Training step, {ours}, batch {BATCH}", seconds, "timm fp32, as it comes", BATCH)
+        table(f"Training step, {name}, batch {BATCH}", seconds, "timm fp32, as it comes", BATCH)
+        for competitor in competitors.values():
+            competitor.close()
 
 
 if __name__ == "__main__":

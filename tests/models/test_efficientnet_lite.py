@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from genus.models.backbone import module
-from genus.models.efficientnet_lite import EfficientNetLite, efficientnet_lite0, pad_same
+from genus.models.efficientnet_lite import ConvNorm, EfficientNetLite, efficientnet_lite0, pad_same
 from genus.models.layouts.efficientnet_lite import LAYOUTS
 from genus.models.registry import build
 from tests.models.closeness import assert_equal, outputs_of, randomise
@@ -128,3 +128,19 @@ def test_channels_last_gives_the_same_numbers_and_gradients() -> None:
 
     for ours, theirs in zip(run(torch.channels_last), run(torch.contiguous_format), strict=True):
         assert_equal(ours, theirs, 1e-4)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+def test_what_has_no_fast_gradient_in_bf16_learns_in_fp32(kernel: int, stride: int) -> None:
+    torch.manual_seed(0)
+    layer = ConvNorm(8, 8, kernel=kernel, stride=stride, groups=8)
+    maps = torch.randn(4, 8, 28, 28).bfloat16()
+    exact = layer.convolve(maps.float()).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        learning = layer.convolve(maps)
+        done = layer.eval().convolve(maps)
+    assert learning.dtype == done.dtype == torch.bfloat16
+    assert torch.equal(learning, exact) == ((kernel, stride) != (3, 1))
+    assert not torch.equal(done, exact)  # its weights were rounded
+    learning.sum().backward()
+    assert layer.conv.weight.grad is not None

@@ -17,6 +17,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -84,12 +85,21 @@ class ConvNorm(nn.Module):
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(outputs, eps=EPS, momentum=MOMENTUM)
         self.act = nn.ReLU6(inplace=True) if activation else nn.Identity()
+        self.slow_gradient = groups > 1 and (stride > 1 or kernel > 3)
 
     def forward(self, maps: Tensor) -> Tensor:
         """B x inputs x H x W -> B x outputs x ceil(H / stride) x ceil(W / stride)."""
         if self.stride > 1:
             maps = pad_same(maps, self.kernel, self.stride)
-        return self.act(self.norm(self.conv(maps)))
+        return self.act(self.norm(self.convolve(maps)))
+
+    def convolve(self, maps: Tensor) -> Tensor:
+        """In fp32 where a processor has to learn in bf16 and oneDNN has no bf16 code for the gradient: its stopgap
+        takes 2 to 10 times as long (docs/benchmarks.md, "Training step")."""
+        if self.slow_gradient and self.training and maps.dtype == torch.bfloat16 and maps.device.type == "cpu":
+            with torch.autocast("cpu", enabled=False):
+                return self.conv(maps.float()).to(maps.dtype)
+        return self.conv(maps)
 
 
 class MBConv(nn.Module):

@@ -14,6 +14,7 @@ import torch
 from genus.bundle import Bundle, add_to_record, load_bundle, save_bundle
 from genus.config import TrainConfig
 from genus.data.folder import scan
+from genus.engine.memory import freed_memory_kept
 from genus.errors import DataError
 from genus.evaluation.metrics import Evaluation, evaluate
 from genus.predictor import Predictor, head_logits
@@ -61,6 +62,8 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     if config.freeze_until:
         require_stage(start, config.freeze_until)
     with contextlib.ExitStack() as stack:
+        if compute.device.type == "cpu" and (config.freeze_until or not config.freeze_layers):
+            stack.enter_context(freed_memory_kept())
         frozen = None
         if config.weights != "none":
             frozen = stack.enter_context(
