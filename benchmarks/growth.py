@@ -32,7 +32,7 @@ from genus.data.threads import default_workers
 from genus.training.head import Examples, HeadRecipe, fit_adamw
 from genus.types import Part, Preprocess
 
-WIDTH, CLASSES = 320, 10
+WIDTH, CLASSES = 1280, 10  # EfficientNet-Lite0 has so many features
 DISK_A_FILE = 4096 + 4 * WIDTH + 40
 
 

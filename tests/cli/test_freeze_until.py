@@ -42,6 +42,7 @@ def test_stages_that_are_not_there(stages: int, genus: Genus, drawn: Path, tmp_p
     result = genus("train", drawn, "--out", tmp_path / "a", "--freeze-until", stages, *FAST)
     assert result.code == 2
     assert f"--freeze-until cannot be {stages}" in result.err
+    assert not (tmp_path / "a").exists()
 
 
 def test_disk_that_is_too_small(genus: Genus, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from genus.types import EpochResult
 
 C_GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # inverse strength of the L2 penalty
 C_WITHOUT_VALIDATION = 1e-2
+SMALL = 2**26  # bytes of features
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +111,31 @@ def fit_linear(
         scaler = Scaler.of(train.features)
         inputs, val_inputs = Scaled(train.features, scaler), Scaled(val.features, scaler)
         for c in C_GRID:  # from the simplest to the most supple head, each starting where the last one ended
-            logistic_regression(head, inputs, _repeated(train), c, class_weights)
+            _regress(head, inputs, _repeated(train), c, class_weights)
             trial = Trial(c, *_measure(head, val_inputs, val.labels))
             yield trial
-            if best is None or trial.val_loss < best.val_loss:
-                best = trial
+            if best and trial.val_loss >= best.val_loss:
+                break  # along the path of strengths the loss falls, then rises
+            best = trial
         train = Examples(Both(train.features, val.features), np.concatenate([_repeated(train), val.labels]))
     scaler = Scaler.of(train.features)
-    logistic_regression(
-        head, Scaled(train.features, scaler), _repeated(train), best.c if best else C_WITHOUT_VALIDATION, class_weights
-    )
+    c = best.c if best else C_WITHOUT_VALIDATION
+    _regress(head, Scaled(train.features, scaler), _repeated(train), c, class_weights)
     scaler.fold_into(head)
+
+
+def _regress(
+    head: nn.Linear, inputs: Scaled, labels: NDArray[np.int64], c: float, class_weights: tuple[float, ...] | None
+) -> None:
+    """One logistic regression; on a small table in one thread, for SciPy's threads and torch's get into each other's
+    way after every step (four times as slow on two cores)."""
+    with one_thread() if inputs.nbytes < SMALL else contextlib.nullcontext():
+        logistic_regression(head, inputs, labels, c, class_weights)
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Steps of a few microseconds: sharing them out among cores would take longer than taking them."""
+    """For steps so short that sharing them out among cores would take longer than taking them."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

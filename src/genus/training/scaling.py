@@ -98,6 +98,11 @@ class Scaled:
     def __len__(self) -> int:
         return len(self._features)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows."""
+        return self._features.nbytes
+
     def __getitem__(self, index: Tensor) -> Tensor:
         return self._scaler(self._features[index.numpy()]) if self._loaded is None else self._loaded[index]
 

@@ -10,6 +10,7 @@ from torch import nn
 from genus.data.cache import cache_root
 from genus.engine.device import autocast
 from genus.errors import DataError, MachineError, UsageError
+from genus.models import registry
 from genus.models.backbone import Backbone, Upper, module, place
 from genus.models.registry import TIMM_PREFIX
 from genus.training.head import Examples, fit_linear
@@ -24,14 +25,16 @@ from genus.workflows.pictures import Pictures, labels_of, pictures_per_epoch
 ROWS = 64  # rows at a time where nothing is learned
 
 
-def require_stage(start: Start, stages: int) -> None:
-    """Raise UsageError when the network cannot be cut behind so many stages."""
-    if start.architecture.name.startswith(TIMM_PREFIX):
+def require_stage(name: str, stages: int) -> None:
+    """Raise UsageError when the network ``name`` cannot be cut behind so many stages."""
+    if name.startswith(TIMM_PREFIX):
         raise UsageError("A timm model cannot be frozen in part. Choose one of `genus models`, or --freeze-layers.")
-    if not 1 <= stages < len(start.model.stages):
+    with torch.device("meta"):  # its shape, without its numbers
+        there = len(registry.build(name, num_classes=1).stages)
+    if not 1 <= stages < there:
         raise UsageError(
-            f"--freeze-until cannot be {stages}: {start.architecture.name} has {len(start.model.stages)} stages, of "
-            f"which 1 to {len(start.model.stages) - 1} can be frozen. --freeze-layers freezes all."
+            f"--freeze-until cannot be {stages}: {name} has {there} stages, of which 1 to {there - 1} can be frozen. "
+            "--freeze-layers freezes all."
         )
 
 

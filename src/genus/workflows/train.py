@@ -52,6 +52,8 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     catalog = scan(config.data)
     compute = choose_compute(config)
     name = choose_name(config, on_event)
+    if config.freeze_until:
+        require_stage(name, config.freeze_until)
     folder = open_run(config, name)
     config = with_measured_epochs(config, folder)
     write_config(
@@ -59,8 +61,6 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     )
     start = prepare_model(config, name, catalog.classes, on_event)
     on_event(Note(f"Computing on {compute.device} in {compute.precision}; results go to {folder}."))
-    if config.freeze_until:
-        require_stage(start, config.freeze_until)
     with contextlib.ExitStack() as stack:
         if compute.device.type == "cpu" and (config.freeze_until or not config.freeze_layers):
             stack.enter_context(freed_memory_kept())
