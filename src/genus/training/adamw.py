@@ -33,5 +33,5 @@ class AdamW:
             mean.lerp_(parameter.grad, 1 - BETAS[0])
             square.mul_(BETAS[1]).addcmul_(parameter.grad, parameter.grad, value=1 - BETAS[1])
             parameter.mul_(1 - lr * self.weight_decay)
-            parameter.addcdiv_(mean, square.sqrt().mul_(second**-0.5).add_(EPS), value=-lr / first)
+            parameter.addcdiv_(mean / first, square.sqrt().mul_(second**-0.5).add_(EPS), value=-lr)
             parameter.grad = None
