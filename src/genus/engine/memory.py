@@ -1,7 +1,7 @@
 """Freed memory that stays with the process while it trains on a processor.
 
 glibc gives a large block back to the system as soon as it is freed, and the next step pays for having the same pages
-found and zeroed again: with EfficientNet-Lite0 in fp32, two fifths of its time (docs/benchmarks.md, "Training step").
+found and zeroed again: with EfficientNet-Lite0 in fp32, half of its time (docs/benchmarks.md, "Training step").
 """
 
 import contextlib

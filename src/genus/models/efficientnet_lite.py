@@ -95,7 +95,7 @@ class ConvNorm(nn.Module):
 
     def convolve(self, maps: Tensor) -> Tensor:
         """In fp32 where a processor has to learn in bf16 and oneDNN has no bf16 code for the gradient: its stopgap
-        takes 2 to 10 times as long (docs/benchmarks.md, "Training step")."""
+        takes 2 to 5 times as long (docs/benchmarks.md, "Training step")."""
         if self.slow_gradient and self.training and maps.dtype == torch.bfloat16 and maps.device.type == "cpu":
             with torch.autocast("cpu", enabled=False):
                 return self.conv(maps.float()).to(maps.dtype)
