@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genus.probabilities import log_softmax
+
 TOP_K = (2, 3, 5)
 
 
@@ -131,9 +133,7 @@ def _ranks(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[
 
 
 def _log_loss(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> float:
-    shifted = logits - logits.max(axis=1, keepdims=True)  # exp can no longer overflow
-    own = np.take_along_axis(shifted, labels[:, None], axis=1)[:, 0]
-    return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - own))
+    return -float(np.mean(np.take_along_axis(log_softmax(logits), labels[:, None], axis=1)))
 
 
 def _per_class(

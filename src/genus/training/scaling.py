@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from genus.errors import DivergedError
+from genus.training.linear import LinearClassifier
 
 IN_MEMORY = 2**30
 """Bytes of features that are loaded at once; larger tables stay on disk."""
 
-CHUNK = 8192  # rows
+CHUNK = 1024  # rows
 
 
 class Table(Protocol):
@@ -60,8 +59,8 @@ class Scaler:
     few loud ones rule. Half way was best or equal in 5-fold cross-validation (docs/results.md, "Scaling").
     """
 
-    mean: Tensor
-    scale: Tensor
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
 
     @staticmethod
     def of(features: Table) -> "Scaler":
@@ -76,16 +75,18 @@ class Scaler:
         std = np.sqrt(squares / len(features))
         typical = float(np.sqrt(np.mean(std**2))) or 1.0
         std[std < 1e-6 * typical] = typical
-        return Scaler(torch.from_numpy(mean).float(), torch.from_numpy(np.sqrt(std * typical)).float())
+        return Scaler(mean.astype(np.float32), np.sqrt(std * typical).astype(np.float32))
 
-    def __call__(self, features: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(features).sub(self.mean).div_(self.scale)
+    def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        scaled = features - self.mean
+        scaled /= self.scale
+        return scaled
 
-    def fold_into(self, head: nn.Linear) -> None:
-        """Make ``head``, trained on scaled features, right for the features as they are."""
-        with torch.no_grad():
-            head.weight.div_(self.scale)
-            head.bias.sub_(head.weight @ self.mean)
+    def fold_into(self, classifier: LinearClassifier) -> None:
+        """Make ``classifier``, trained on scaled features, right for the features as they are."""
+        weight, bias = classifier.weight, classifier.bias
+        weight /= self.scale
+        bias -= weight @ self.mean
 
 
 class Scaled:
@@ -103,10 +104,10 @@ class Scaled:
         """Bytes of all rows."""
         return self._features.nbytes
 
-    def __getitem__(self, index: Tensor) -> Tensor:
-        return self._scaler(self._features[index.numpy()]) if self._loaded is None else self._loaded[index]
+    def __getitem__(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self._scaler(self._features[index]) if self._loaded is None else self._loaded[index]
 
-    def pieces(self) -> Iterator[Tensor]:
+    def pieces(self) -> Iterator[NDArray[np.float32]]:
         """All rows, in order, as few pieces as memory allows."""
         if self._loaded is not None:
             yield self._loaded

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import logsumexp, softmax
+
+from genus.training.lbfgs import minimise
+
+
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 30), stretch=st.floats(1, 1e3))
+def test_the_minimum_of_a_bowl(seed: int, size: int, stretch: float) -> None:
+    """A quadratic function whose axes are up to ``stretch`` times as steep as each other."""
+    rng = np.random.default_rng(seed)
+    turn, _ = np.linalg.qr(rng.normal(size=(size, size)))
+    bowl, bottom = turn @ np.diag(np.linspace(1, stretch, size)) @ turn.T, rng.normal(size=size)
+    found = minimise(
+        lambda x: (float((x - bottom) @ bowl @ (x - bottom)) / 2, bowl @ (x - bottom)),
+        np.zeros(size), steps=1000, tolerance=1e-9,
+    )  # fmt: skip
+    np.testing.assert_allclose(found, bottom, atol=2e-3)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_it_finds_what_scipy_finds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    planes, offsets = rng.normal(size=(20, 5)), rng.normal(size=20)
+
+    def rounded_polyhedron(x: np.ndarray) -> tuple[float, np.ndarray]:
+        heights = planes @ x + offsets
+        return float(logsumexp(heights) + x @ x / 20), softmax(heights) @ planes + x / 10
+
+    found = minimise(rounded_polyhedron, np.full(5, 3.0), steps=200, tolerance=1e-8)
+    reference = minimize(rounded_polyhedron, np.full(5, 3.0), jac=True, method="L-BFGS-B")
+    assert rounded_polyhedron(found)[0] == pytest.approx(reference.fun, abs=1e-7)
+
+
+def test_it_stops_where_it_is_told_to() -> None:
+    calls = []
+
+    def bowl(x: np.ndarray) -> tuple[float, np.ndarray]:
+        calls.append(x)
+        return float(x @ x), 2 * x
+
+    minimise(bowl, np.zeros(3), steps=50, tolerance=1e-6)
+    assert len(calls) == 1, "there already"
+    found = minimise(bowl, np.full(3, 100.0), steps=1, tolerance=1e-6)
+    assert len(calls) == 3
+    assert 0 < np.linalg.norm(found) < np.linalg.norm(np.full(3, 100.0))
