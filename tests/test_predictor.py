@@ -15,7 +15,8 @@ from genus.data.decode import decode
 from genus.engine.torch_engine import Normalise
 from genus.errors import MachineError, ModelError, PictureError, UsageError
 from genus.models.backbone import module
-from genus.predictor import Predictor, load, softmax
+from genus.predictor import Predictor, load
+from genus.probabilities import softmax
 from genus.types import Prediction, Preprocess
 from tests import corpus
 from tests.models.closeness import randomise

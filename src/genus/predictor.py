@@ -18,6 +18,7 @@ from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import TorchEngine
 from genus.errors import PictureError
 from genus.models.backbone import WithoutHead, place
+from genus.probabilities import softmax
 from genus.types import Prediction
 
 Source = Path | str | bytes | Image.Image
@@ -97,12 +98,6 @@ def head_logits(head: nn.Linear, features: NDArray[np.float32]) -> NDArray[np.fl
     """What the head says about pooled features, in fp32: n x num_features -> n x classes."""
     with torch.inference_mode():
         return head(torch.from_numpy(features).to(head.weight.device)).cpu().numpy()
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(..., classes) -> probabilities that sum to 1 along the last axis, float64."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
 def load(run: Path | str, *, device: str = "auto") -> Predictor:

@@ -8,6 +8,12 @@ from numpy.typing import NDArray
 Float = TypeVar("Float", np.float32, np.float64)
 
 
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(..., classes) -> probabilities that sum to 1 along the last axis, float64; no exponential overflows."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
 def log_softmax(logits: NDArray[Float]) -> NDArray[Float]:
     """Logarithms of the probabilities (N x K, nats), in the precision of ``logits``; no exponential overflows."""
     shifted: NDArray[Float] = logits - logits.max(axis=1, keepdims=True)

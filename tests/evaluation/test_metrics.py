@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics as sklearn_metrics
 
+from genus.evaluation.intervals import wilson
 from genus.evaluation.metrics import Evaluation, evaluate, to_json
 
 Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -37,19 +39,19 @@ def test_equals_counting_by_hand(case: Answers) -> None:
     pairs = [(truth, order[0]) for truth, order in zip(truths, orders, strict=True)]
 
     assert result.n == len(rows)
-    assert result.accuracy == pytest.approx(sum(truth == guess for truth, guess in pairs) / len(pairs))
+    assert result.accuracy.value == pytest.approx(sum(truth == guess for truth, guess in pairs) / len(pairs))
     assert set(result.top_k) == {k for k in (2, 3, 5) if k <= logits.shape[1]}
     for k, value in result.top_k.items():
-        assert value == pytest.approx(
+        assert value.value == pytest.approx(
             sum(truth in order[:k] for truth, order in zip(truths, orders, strict=True)) / len(rows)
         )
     losses = [math.log(sum(math.exp(x - row[truth]) for x in row)) for row, truth in zip(rows, truths, strict=True)]
-    assert result.log_loss == pytest.approx(math.fsum(losses) / len(losses), abs=1e-12)
+    assert result.calibration.log_loss == pytest.approx(math.fsum(losses) / len(losses), abs=1e-12)
     for k, one in enumerate(result.per_class):
         own, guessed, right = truths.count(k), sum(guess == k for _, guess in pairs), pairs.count((k, k))
         assert (one.label, one.n) == (f"class {k}", own)
-        assert one.precision == (pytest.approx(right / guessed) if guessed else None)
-        assert one.recall == (pytest.approx(right / own) if own else None)
+        assert one.precision == (wilson(right, guessed) if guessed else None)
+        assert one.recall == (wilson(right, own) if own else None)
         assert one.f1 == (pytest.approx(2 * right / (own + guessed)) if own else None)
         assert result.confusion[k].tolist() == [pairs.count((k, other)) for other in range(logits.shape[1])]
 
@@ -63,10 +65,10 @@ def test_averages_equal_scikit_learn(case: Answers) -> None:
         *theirs, _ = sklearn_metrics.precision_recall_fscore_support(
             labels, logits.argmax(axis=1), labels=np.unique(labels), average=average, zero_division=0
         )
-        assert [ours.precision, ours.recall, ours.f1] == pytest.approx(theirs)
+        assert [ours.precision.value, ours.recall.value, ours.f1.value] == pytest.approx(theirs)
     probabilities = np.exp(logits, dtype=np.float64) / np.exp(logits, dtype=np.float64).sum(axis=1, keepdims=True)
     expected = sklearn_metrics.log_loss(labels, probabilities, labels=range(logits.shape[1]))
-    assert result.log_loss == pytest.approx(expected)
+    assert result.calibration.log_loss == pytest.approx(expected)
 
 
 @settings(max_examples=25)
@@ -74,11 +76,13 @@ def test_averages_equal_scikit_learn(case: Answers) -> None:
 def test_the_whole_is_consistent(case: Answers) -> None:
     logits, labels = case
     result = evaluate(logits, labels, names(logits.shape[1]))
-    assert result.confusion.trace() / result.confusion.sum() == pytest.approx(result.accuracy)
-    assert result.weighted.recall == pytest.approx(result.accuracy)
-    ladder = [result.accuracy, *result.top_k.values()]
+    assert result.confusion.trace() / result.confusion.sum() == pytest.approx(result.accuracy.value)
+    assert result.weighted.recall.value == pytest.approx(result.accuracy.value)
+    ladder = [estimate.value for estimate in (result.accuracy, *result.top_k.values())]
     assert ladder == sorted(ladder)
-    assert result.top_k.get(logits.shape[1], 1.0) == 1.0
+    assert [value.value for k, value in result.top_k.items() if k == logits.shape[1]] in ([], [1.0])
+    for estimate in (result.accuracy, *result.top_k.values(), result.macro.f1, result.weighted.precision):
+        assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1 + 1e-12
 
 
 def evaluate_guesses(truths: list[int], guesses: list[int], classes: int) -> Evaluation:
@@ -89,41 +93,70 @@ def test_class_without_pictures_and_class_never_predicted() -> None:
     """Class 1 is never predicted, class 2 has no pictures but is predicted once, class 3 does not occur at all."""
     result = evaluate_guesses([0, 0, 0, 1], [0, 0, 2, 0], classes=4)
     assert [(one.n, one.precision, one.recall, one.f1) for one in result.per_class] == [
-        (3, pytest.approx(2 / 3), pytest.approx(2 / 3), pytest.approx(2 / 3)),
-        (1, None, 0.0, 0.0),
-        (0, 0.0, None, None),
+        (3, wilson(2, 3), wilson(2, 3), pytest.approx(2 / 3)),
+        (1, None, wilson(0, 1), 0.0),
+        (0, wilson(0, 1), None, None),
         (0, None, None, None),
     ]
-    assert result.macro.precision == pytest.approx((2 / 3 + 0) / 2)
-    assert result.macro.recall == pytest.approx((2 / 3 + 0) / 2)
-    assert result.weighted.precision == pytest.approx(3 / 4 * 2 / 3)
+    assert result.macro.precision.value == pytest.approx((2 / 3 + 0) / 2)
+    assert result.macro.recall.value == pytest.approx((2 / 3 + 0) / 2)
+    assert result.weighted.precision.value == pytest.approx(3 / 4 * 2 / 3)
 
 
 def test_among_equal_logits_the_first_class_wins() -> None:
     result = evaluate(np.zeros((4, 4)), np.array([0, 1, 2, 3]), names(4))
     assert result.confusion[:, 0].tolist() == [1, 1, 1, 1]
-    assert (result.accuracy, result.top_k) == (0.25, {2: 0.5, 3: 0.75})
-    assert result.log_loss == pytest.approx(math.log(4))
+    assert (result.accuracy, result.top_k) == (wilson(1, 4), {2: wilson(2, 4), 3: wilson(3, 4)})
+    assert result.calibration.log_loss == pytest.approx(math.log(4))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_log_loss_of_huge_logits(dtype: type[np.floating]) -> None:
     logits = np.array([[30_000, -30_000], [30_000, -30_000]], dtype=dtype)
-    assert evaluate(logits, np.array([0, 1]), names(2)).log_loss == pytest.approx(30_000)
+    assert evaluate(logits, np.array([0, 1]), names(2)).calibration.log_loss == pytest.approx(30_000)
 
 
 def test_json_is_plain_and_complete() -> None:
     result = evaluate_guesses([0, 1, 1], [0, 1, 0], classes=3)
     value = to_json(result)
     assert json.loads(json.dumps(value, allow_nan=False)) == value
-    kinds = [f"{kind}_{name}" for kind in ("macro", "weighted") for name in ("precision", "recall", "f1")]
-    assert list(value) == ["n", "accuracy", "top_k", *kinds, "log_loss", "per_class", "confusion"]
-    assert value["accuracy"] == {"value": pytest.approx(2 / 3)}
-    assert value["top_k"] == {"2": {"value": 1.0}, "3": {"value": 1.0}}
-    assert value["macro_recall"] == {"value": pytest.approx(0.75)}
-    assert value["weighted_precision"] == {"value": pytest.approx(5 / 6)}
+    averages = [f"{kind}_{name}" for kind in ("macro", "weighted") for name in ("precision", "recall", "f1")]
+    calibrated = ["log_loss", "brier", "ece"]
+    assert list(value) == [
+        "n", "accuracy", "top_k", *averages, *calibrated, "temperature", "uncalibrated", "per_class", "confusion",
+    ]  # fmt: skip
+    for estimate in (value["accuracy"], value["top_k"]["3"], *(value[name] for name in averages)):
+        assert list(estimate) == ["value", "low", "high"]
+    assert value["accuracy"] == asdict(wilson(2, 3))
+    assert value["macro_recall"]["value"] == pytest.approx(0.75)
+    assert value["weighted_precision"]["value"] == pytest.approx(5 / 6)
+    assert list(value["uncalibrated"]) == calibrated
+    assert value["per_class"][0]["precision"] == asdict(wilson(1, 2))
     assert value["per_class"][2] == {"label": "class 2", "n": 0, "precision": None, "recall": None, "f1": None}
     assert value["confusion"] == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
+
+
+def test_pictures_that_belong_together_tell_less() -> None:
+    """Each picture ten times over: as if they were independent, the intervals would be a third as wide."""
+    rng = np.random.default_rng(0)
+    logits, labels = np.repeat(rng.normal(size=(60, 3)), 10, axis=0), np.repeat(rng.integers(3, size=60), 10)
+    alone, apart, together = (
+        evaluate(logits[::10], labels[::10], names(3)),
+        evaluate(logits, labels, names(3)),
+        evaluate(logits, labels, names(3), groups=np.repeat(np.arange(60), 10)),
+    )
+    width = [result.macro.f1.high - result.macro.f1.low for result in (alone, apart, together)]
+    assert width[2] == pytest.approx(width[0])
+    assert width[1] < 0.45 * width[0]
+
+
+def test_the_temperature_changes_probabilities_and_no_name() -> None:
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(50, 4)), rng.integers(4, size=50)
+    plain, scaled = evaluate(logits, labels, names(4)), evaluate(logits, labels, names(4), temperature=2.5)
+    assert scaled.calibration == evaluate(logits / 2.5, labels, names(4)).calibration != plain.calibration
+    assert scaled.uncalibrated == plain.calibration
+    assert (scaled.confusion == plain.confusion).all()
 
 
 @pytest.mark.parametrize(

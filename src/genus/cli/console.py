@@ -23,6 +23,7 @@ from genus.config import TrainConfig
 from genus.types import Caution, EpochResult, Event, Note
 
 if TYPE_CHECKING:
+    from genus.evaluation.intervals import Estimate
     from genus.evaluation.metrics import Evaluation
 
 LINE_EVERY = 10.0  # seconds between two plain lines of progress
@@ -129,21 +130,25 @@ def show_evaluation(test: "Evaluation | None") -> None:
     """Accuracy and the numbers per class, on stdout; nothing when there was no test picture."""
     if test is None:
         return
-    say(f"Test accuracy {test.accuracy:.4f} on {test.n} pictures that took part in no decision.")
+    say(
+        f"Test accuracy {test.accuracy.value:.4f} (95 % interval {test.accuracy.low:.3f} to {test.accuracy.high:.3f}) "
+        f"on {test.n} pictures that took part in no decision."
+    )
     say()
     rows = [
-        (shown(row.label), str(row.n), *(_number(value) for value in (row.precision, row.recall, row.f1)))
+        (shown(row.label), str(row.n), _estimate(row.precision), _estimate(row.recall), _number(row.f1))
         for row in test.per_class
     ]
+    macro = test.macro
     rows.append(
-        (
-            "macro average",
-            str(test.n),
-            *(_number(value) for value in (test.macro.precision, test.macro.recall, test.macro.f1)),
-        )
+        ("macro average", str(test.n), _estimate(macro.precision), _estimate(macro.recall), _estimate(macro.f1))
     )
     show_table(("class", "pictures", "precision", "recall", "F1"), rows, right=(1, 2, 3, 4))
     say()
+
+
+def _estimate(value: "Estimate | None") -> str:
+    return "-" if value is None else f"{value.value:.3f} ({value.low:.3f}-{value.high:.3f})"
 
 
 def _number(value: float | None) -> str:

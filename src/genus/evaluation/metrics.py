@@ -1,8 +1,9 @@
 """How good the answers to a set of pictures are, seen from several sides.
 
 Undefined values are None: the precision of a class that was never predicted, recall and F1 of a class without
-pictures. Macro averages run over the classes that have pictures, weighted ones count each class by its pictures; an
-undefined precision enters both as 0 (scikit-learn's ``zero_division=0``).
+pictures. Macro averages run over the classes that have pictures (macro recall is also called balanced accuracy),
+weighted ones count each class by its pictures; an undefined precision enters both as 0 (scikit-learn's
+``zero_division=0``).
 """
 
 from collections.abc import Sequence
@@ -12,28 +13,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genus.probabilities import log_softmax
+from genus.evaluation.calibration import Calibration, calibration
+from genus.evaluation.intervals import Estimate, bootstrap, wilson
 
 TOP_K = (2, 3, 5)
 
 
 @dataclass(frozen=True, slots=True)
 class Averages:
-    """Precision, recall and F1 (0..1) averaged over classes."""
+    """Precision, recall and F1 (0..1) averaged over classes, with bootstrap intervals."""
 
-    precision: float
-    recall: float
-    f1: float
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
 
 
 @dataclass(frozen=True, slots=True)
 class ClassResult:
-    """``n`` pictures of one class and how they fared (0..1, or None where undefined)."""
+    """``n`` pictures of one class and how they fared (0..1, or None where undefined), with Wilson intervals."""
 
     label: str
     n: int
-    precision: float | None
-    recall: float | None
+    precision: Estimate | None
+    recall: Estimate | None
     f1: float | None
 
 
@@ -41,56 +43,72 @@ class ClassResult:
 class Evaluation:
     """All numbers of one evaluation of ``n`` pictures.
 
-    ``accuracy`` and the values of ``top_k`` lie in 0..1; ``log_loss`` is the mean cross-entropy in nats;
-    ``confusion`` is K x K int64, rows = truth, columns = prediction, in the order of ``per_class``.
+    ``accuracy`` and the values of ``top_k`` lie in 0..1 and have Wilson intervals; ``calibration`` is that of the
+    probabilities as they are given out, ``uncalibrated`` that of the logits at temperature 1; ``confusion`` is K x K
+    int64, rows = truth, columns = prediction, in the order of ``per_class``.
     """
 
     n: int
-    accuracy: float
-    top_k: dict[int, float]
+    accuracy: Estimate
+    top_k: dict[int, Estimate]
     macro: Averages
     weighted: Averages
-    log_loss: float
+    calibration: Calibration
+    uncalibrated: Calibration
+    temperature: float
     per_class: tuple[ClassResult, ...]
     confusion: NDArray[np.int64]
 
 
-def evaluate(logits: NDArray[np.floating], labels: NDArray[np.integer], classes: Sequence[str]) -> Evaluation:
+def evaluate(
+    logits: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    classes: Sequence[str],
+    *,
+    temperature: float = 1.0,
+    groups: NDArray[np.integer] | None = None,
+) -> Evaluation:
     """Hold ``logits`` (N x K, finite) against the true class numbers ``labels`` (N, 0..K-1).
 
-    The prediction is the class with the highest logit, among equals the one that comes first. Raises ValueError for
-    shapes that do not match, no pictures at all, a label outside of 0..K-1, and a logit that is no finite number.
+    The prediction is the class with the highest logit, among equals the one that comes first. ``groups`` (N) says which
+    pictures belong together. Raises ValueError for shapes that do not match, no pictures at all, a label outside of
+    0..K-1, and a logit that is no finite number.
     """
     _require_sound(logits, labels, classes)
     values = logits.astype(np.float64)
     predictions, ranks = values.argmax(axis=1), _ranks(values, labels)
-    confusion = _confusion(labels, predictions, len(classes))
-    scores, support = _scores(confusion), confusion.sum(axis=1)
+    confusion = np.bincount(labels * len(classes) + predictions, minlength=len(classes) ** 2)
+    confusion = confusion.reshape(len(classes), len(classes))
+    macro, weighted = _averages(labels, predictions, len(classes), np.arange(len(labels)) if groups is None else groups)
     return Evaluation(
         n=len(labels),
-        accuracy=float(np.mean(predictions == labels)),
-        top_k={k: float(np.mean(ranks < k)) for k in TOP_K if k <= len(classes)},
-        macro=Averages(*(float(np.average(score, weights=support > 0)) for score in scores)),
-        weighted=Averages(*(float(np.average(score, weights=support)) for score in scores)),
-        log_loss=_log_loss(values, labels),
-        per_class=_per_class(classes, confusion, *scores),
+        accuracy=wilson(int((predictions == labels).sum()), len(labels)),
+        top_k={k: wilson(int((ranks < k).sum()), len(labels)) for k in TOP_K if k <= len(classes)},
+        macro=macro,
+        weighted=weighted,
+        calibration=calibration(values / temperature, labels),
+        uncalibrated=calibration(values, labels),
+        temperature=temperature,
+        per_class=_per_class(classes, confusion),
         confusion=confusion,
     )
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
-    """The object "test" of ``metrics.json`` in plain Python values: no NaN, undefined values are None."""
+    """The object "test" of ``metrics.json`` (docs/metrics.md) in plain Python values: undefined values are None."""
     averages = {
-        f"{kind}_{name}": {"value": value}
+        f"{kind}_{name}": value
         for kind, scores in (("macro", evaluation.macro), ("weighted", evaluation.weighted))
         for name, value in asdict(scores).items()
     }
     return {
         "n": evaluation.n,
-        "accuracy": {"value": evaluation.accuracy},
-        "top_k": {str(k): {"value": value} for k, value in evaluation.top_k.items()},
+        "accuracy": asdict(evaluation.accuracy),
+        "top_k": {str(k): asdict(value) for k, value in evaluation.top_k.items()},
         **averages,
-        "log_loss": evaluation.log_loss,
+        **asdict(evaluation.calibration),
+        "temperature": evaluation.temperature,
+        "uncalibrated": asdict(evaluation.uncalibrated),
         "per_class": [asdict(result) for result in evaluation.per_class],
         "confusion": evaluation.confusion.tolist(),
     }
@@ -110,18 +128,26 @@ def _require_sound(logits: NDArray[np.floating], labels: NDArray[np.integer], cl
         raise ValueError("Some logits are no finite numbers.")
 
 
-def _confusion(labels: NDArray[np.integer], predictions: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
-    return np.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)
+def _averages(
+    labels: NDArray[np.integer], predictions: NDArray[np.integer], classes: int, groups: NDArray[np.integer]
+) -> tuple[Averages, Averages]:
+    """Macro and weighted averages; the intervals come from drawing the groups anew."""
 
+    def averages(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        support, predicted = (np.bincount(numbers, counts, classes) for numbers in (labels, predictions))
+        right = np.bincount(labels, counts * (labels == predictions), classes)
+        scores = np.stack(
+            [
+                right / np.maximum(predicted, 1),
+                right / np.maximum(support, 1),
+                2 * right / np.maximum(support + predicted, 1),
+            ]
+        )
+        there = support > 0
+        return np.concatenate([scores @ there / there.sum(), scores @ support / support.sum()])
 
-def _scores(confusion: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Precision, recall and F1 of each class; 0 where there is nothing to divide by."""
-    right, support, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    return (
-        right / np.maximum(predicted, 1),
-        right / np.maximum(support, 1),
-        2 * right / np.maximum(support + predicted, 1),
-    )
+    found = bootstrap(averages, groups)
+    return Averages(*found[:3]), Averages(*found[3:])
 
 
 def _ranks(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -132,25 +158,17 @@ def _ranks(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[
     return ahead.sum(axis=1)
 
 
-def _log_loss(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> float:
-    return -float(np.mean(np.take_along_axis(log_softmax(logits), labels[:, None], axis=1)))
-
-
-def _per_class(
-    classes: Sequence[str],
-    confusion: NDArray[np.int64],
-    precision: NDArray[np.float64],
-    recall: NDArray[np.float64],
-    f1: NDArray[np.float64],
-) -> tuple[ClassResult, ...]:
-    support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+def _per_class(classes: Sequence[str], confusion: NDArray[np.int64]) -> tuple[ClassResult, ...]:
+    counts = zip(
+        confusion.diagonal().tolist(), confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist(), strict=True
+    )
     return tuple(
         ClassResult(
             label=label,
-            n=int(support[k]),
-            precision=float(precision[k]) if predicted[k] else None,
-            recall=float(recall[k]) if support[k] else None,
-            f1=float(f1[k]) if support[k] else None,
+            n=support,
+            precision=wilson(right, predicted) if predicted else None,
+            recall=wilson(right, support) if support else None,
+            f1=2 * right / (support + predicted) if support else None,
         )
-        for k, label in enumerate(classes)
+        for label, (right, support, predicted) in zip(classes, counts, strict=True)
     )

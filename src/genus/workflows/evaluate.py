@@ -70,7 +70,7 @@ def as_trained(bundle: Bundle, device: str) -> Predictor:
 def log_opening(run: Path, command: str, test: Evaluation) -> None:
     """Note in ``run`` that its test part was opened."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    append_line(run / TEST_LOG, {"time": now, "command": command, "pictures": test.n, "accuracy": test.accuracy})
+    append_line(run / TEST_LOG, {"time": now, "command": command, "pictures": test.n, "accuracy": test.accuracy.value})
 
 
 def judge(predictor: Predictor, side: Side, on_event: OnEvent) -> Evaluation:
@@ -95,7 +95,7 @@ def write_evaluation(folder: Path, classes: Sequence[str], test: Evaluation | No
     metrics = {"schema": 1, "classes": list(classes), "test": to_json(test) if test else None, "val": val}
     write_json(folder / METRICS, metrics)
     if test:
-        title = f"{test.accuracy:.1%} of {test.n} test pictures are right".replace("%", " %")
+        title = f"{test.accuracy.value:.1%} of {test.n} test pictures are right".replace("%", " %")
         write_text(folder / CONFUSION_CSV, confusion_csv(test.confusion, classes))
         with atomic(folder / CONFUSION_PNG) as temporary:
             temporary.write_bytes(confusion_png(test.confusion, classes, title))

@@ -84,7 +84,7 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
         save_bundle(Bundle(start.model, start.architecture, pictures.classes, start.preprocess, record), folder)
         test = _test(folder, pictures, compute, head_only, on_event)
     if test:
-        add_to_record(folder, metrics={"test": {"n": test.n, "accuracy": test.accuracy}})
+        add_to_record(folder, metrics={"test": {"n": test.n, "accuracy": test.accuracy.value}})
     val = verdict_on_validation(history, len(pictures.side(Part.VAL)), frozen=head_only is not None)
     write_evaluation(folder, pictures.classes, test, val)
     write_curves(history, folder)

@@ -1,0 +1,75 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.metrics import brier_score_loss, log_loss
+
+from genus.evaluation.calibration import BINS, calibration, fit_temperature, reliability
+from genus.probabilities import softmax
+
+
+def drawn(n: int, classes: int, sharpness: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits whose softmax is the true chance of each class once they are divided by ``sharpness``."""
+    rng = np.random.default_rng(seed)
+    honest = 2 * rng.normal(size=(n, classes))
+    labels = np.array([rng.choice(classes, p=row) for row in softmax(honest)])
+    return honest * sharpness, labels
+
+
+@pytest.mark.parametrize("sharpness", [0.3, 1.0, 4.0])
+def test_the_temperature_brings_the_truth_back(sharpness: float) -> None:
+    logits, labels = drawn(4000, 4, sharpness)
+    temperature = fit_temperature(logits, labels)
+    assert temperature == pytest.approx(sharpness, rel=0.1)
+    assert calibration(logits / temperature, labels).ece < 0.02
+    if sharpness != 1.0:
+        assert calibration(logits, labels).ece > 0.1
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(5, 60), scale=st.floats(0.1, 10))
+def test_the_temperature_is_the_lowest_log_loss(seed: int, n: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    logits, labels = scale * rng.normal(size=(n, 3)), rng.integers(3, size=n)
+
+    def loss(log_temperature: float) -> float:
+        return -log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(n), labels].mean()
+
+    best = minimize_scalar(loss, bounds=np.log((0.05, 20)), method="bounded", options={"xatol": 1e-6})
+    assert loss(np.log(fit_temperature(logits, labels))) == pytest.approx(best.fun, abs=1e-6)
+
+
+@pytest.mark.parametrize(("right", "edge"), [(True, 0.05), (False, 20.0)])
+def test_the_temperature_stays_finite(right: bool, edge: float) -> None:
+    """Where every answer is right, or every one wrong, no finite temperature is the best."""
+    logits = np.eye(3)[[0, 1, 2]]
+    assert fit_temperature(logits, np.array([0, 1, 2] if right else [1, 2, 0])) == pytest.approx(edge, rel=1e-3)
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 5))
+def test_scores_are_those_of_others(seed: int, classes: int) -> None:
+    rng = np.random.default_rng(seed)
+    logits, labels = 3 * rng.normal(size=(40, classes)), rng.integers(classes, size=40)
+    found, probabilities = calibration(logits, labels), softmax(logits)
+    assert found.log_loss == pytest.approx(log_loss(labels, probabilities, labels=range(classes)))
+    assert found.log_loss == pytest.approx(F.cross_entropy(torch.tensor(logits), torch.tensor(labels)).item())
+    ours = brier_score_loss(labels, probabilities, labels=range(classes), scale_by_half=False)
+    assert found.brier == pytest.approx(ours)
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    edges = np.linspace(0, 1, BINS + 1)
+    inside = [(low <= confidence) & (confidence < high) for low, high in itertools.pairwise(edges)]
+    ece = sum(abs(confidence[one].sum() - right[one].sum()) for one in inside) / 40
+    assert found.ece == pytest.approx(ece, abs=1e-9)
+
+
+def test_bins_hold_all_answers() -> None:
+    logits = np.array([[9.0, 0.0], [0.0, 9.0], [0.1, 0.0], [1e4, 0.0]])
+    bins = reliability(logits, np.array([0, 0, 0, 0]))
+    assert [(one.n, one.accuracy) for one in bins] == [(1, 1.0), (3, pytest.approx(2 / 3))]
