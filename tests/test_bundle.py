@@ -17,15 +17,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from genus import bundle as bundle_module
-from genus.bundle import DESCRIPTION, FORMAT, TENSORS, Architecture, Bundle, load_bundle, save_bundle
+from genus.bundle import DESCRIPTION, FORMAT, INDEX, TENSORS, Architecture, Bundle, load_bundle, save_bundle
 from genus.errors import ModelError
+from genus.index import Index
 from genus.models.backbone import module
 from genus.predictor import Predictor
-from genus.types import HALF, Preprocess
+from genus.types import HALF, KnownRule, Preprocess
 from tests.models.closeness import randomise
 from tests.models.test_registry import SMALLEST, TINY
 
 GOLDEN = Path(__file__).parent / "golden"
+AS_WRITTEN = {"format1": (1.0, None), "format2": (1.5, KnownRule(0.05, 0.5, 0.9))}
 CLASSES = ("a", "Löwenzahn 花", "new\nline", '<b>"\x1b[31m', "latin\udce9")
 
 
@@ -34,7 +36,10 @@ def new_bundle(name: str = "vit_tiny_patch16", classes: tuple[str, ...] = CLASSE
     torch.manual_seed(0)
     model = architecture.build(len(classes))
     randomise(module(model))
-    return Bundle(model, architecture, classes, Preprocess(64, HALF, HALF, "bilinear", 0.9), {"metrics": {"test": 0.5}})
+    features = np.random.default_rng(0).normal(size=(6, model.num_features)).astype(np.float32)
+    index = Index.of(features, [f"{number:064x}" for number in range(6)])
+    preprocess, record = Preprocess(64, HALF, HALF, "bilinear", 0.9), {"metrics": {"test": 0.5}}
+    return Bundle(model, architecture, classes, preprocess, record, 1.25, KnownRule(0.05, 0.4, 1.5), index)
 
 
 def small() -> Bundle:
@@ -74,16 +79,21 @@ def rewrite_tensors(folder: Path, change: Callable[[dict[str, torch.Tensor]], ob
 def test_what_goes_in_comes_out(name: str, tmp_path: Path) -> None:
     bundle = new_bundle(name)
     save_bundle(bundle, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [DESCRIPTION, TENSORS]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [DESCRIPTION, INDEX, TENSORS]
     loaded = load_bundle(tmp_path)
     assert (loaded.classes, loaded.preprocess, loaded.record) == (CLASSES, bundle.preprocess, bundle.record)
+    assert (loaded.temperature, loaded.known_rule) == (bundle.temperature, bundle.known_rule)
+    assert loaded.index
+    assert bundle.index
+    assert (loaded.index.features == bundle.index.features).all()
+    assert (loaded.index.pictures == bundle.index.pictures).all()
     assert not module(loaded.model).training
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(loaded.model(images), module(bundle.model).eval()(images))
     (tmp_path / "again").mkdir()
     save_bundle(loaded, tmp_path / "again")
-    for file in (DESCRIPTION, TENSORS):
+    for file in (DESCRIPTION, INDEX, TENSORS):
         assert (tmp_path / "again" / file).read_bytes() == (tmp_path / file).read_bytes()
 
 
@@ -106,16 +116,17 @@ def test_files_have_the_usual_mode(mask: int, tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o666 & ~mask}
 
 
-def test_every_flipped_bit_of_the_tensors_is_found(folder: Path) -> None:
-    sound, draw = (folder / TENSORS).read_bytes(), random.Random(0)
+@pytest.mark.parametrize("file", [TENSORS, INDEX])
+def test_every_flipped_bit_of_the_tensors_is_found(file: str, folder: Path) -> None:
+    sound, draw = (folder / file).read_bytes(), random.Random(0)
     for place in [*range(16), *draw.sample(range(len(sound)), 60), len(sound) - 1]:
         damaged = bytearray(sound)
         damaged[place] ^= 1 << draw.randrange(8)
-        (folder / TENSORS).write_bytes(damaged)
+        (folder / file).write_bytes(damaged)
         with pytest.raises(ModelError, match="is damaged: its checksum"):
             load_bundle(folder)
     for length in (0, 7, 8, 100, len(sound) - 1):
-        (folder / TENSORS).write_bytes(sound[:length])
+        (folder / file).write_bytes(sound[:length])
         with pytest.raises(ModelError, match="is damaged: its checksum"):
             load_bundle(folder)
 
@@ -195,6 +206,15 @@ def put(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (put("preprocess", "resample", value="nearest"), "cannot be followed"),
         (put("preprocess", "decode", value="full"), "cannot be followed"),
         (put("preprocess", "zoom", value=1), "unexpected keyword argument 'zoom'"),
+        (put("temperature", value=0), "'temperature' cannot be 0"),
+        (put("temperature", value="1"), "'temperature' cannot be 1"),
+        (put("temperature", value=float("nan")), "'temperature' cannot be nan"),
+        (put("known_rule", "max_error", value="0.05"), "cannot be followed"),
+        (put("known_rule", "min_probability", value=float("nan")), "cannot be followed"),
+        (put("known_rule", "max_distance", value=-0.5), "cannot be followed"),
+        (put("known_rule", value={}), "missing 3 required"),
+        (put("known_rule", value=7), "describes no model"),
+        (put("index_sha256", value=None), "its checksum"),
         (put("tensors_sha256", value="0" * 64), "its checksum"),
         (put("tensors_sha256", value=None), "its checksum"),
         (put("format", value="1"), "no format number"),
@@ -283,6 +303,34 @@ def test_signed_tensors_that_do_not_fit(
         load_bundle(folder)
 
 
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {},
+        {"features": torch.zeros(6, 8).half()},
+        {"features": torch.zeros(6, 8), "pictures": torch.zeros(6, 32, dtype=torch.uint8)},
+        {"features": torch.zeros(6, 9).half(), "pictures": torch.zeros(6, 32, dtype=torch.uint8)},
+        {"features": torch.zeros(5, 8).half(), "pictures": torch.zeros(6, 32, dtype=torch.uint8)},
+        {"features": torch.zeros(0, 8).half(), "pictures": torch.zeros(0, 32, dtype=torch.uint8)},
+        {"features": torch.full((6, 8), torch.inf).half(), "pictures": torch.zeros(6, 32, dtype=torch.uint8)},
+    ],
+)
+def test_a_signed_index_that_is_none(arrays: dict[str, torch.Tensor], folder: Path) -> None:
+    save_file(arrays, folder / INDEX)
+    digest = hashlib.sha256((folder / INDEX).read_bytes()).hexdigest()
+    rewrite(folder, lambda description: description.update(index_sha256=digest))
+    with pytest.raises(ModelError, match=r"is no index of pictures for this model"):
+        load_bundle(folder)
+
+
+def test_without_a_rule_there_is_no_index(tmp_path: Path) -> None:
+    save_bundle(replace(small(), known_rule=None, index=None), tmp_path)
+    assert not (tmp_path / INDEX).exists()
+    loaded = load_bundle(tmp_path)
+    assert (loaded.known_rule, loaded.index) == (None, None)
+    assert Predictor(loaded, device="cpu").predict(GOLDEN / "format1" / "picture.png").known is None
+
+
 def test_other_bytes_as_tensors_even_if_signed(folder: Path) -> None:
     for content in (b"", b"\x80\x04N.", b"PK\x03\x04", b"\xff" * 100, (8).to_bytes(8, "little") + b"{       "):
         (folder / TENSORS).write_bytes(content)
@@ -310,7 +358,7 @@ def test_a_save_that_breaks_off_leaves_no_finished_run(tmp_path: Path, monkeypat
     monkeypatch.setattr(bundle_module, "write_json", stop)
     with pytest.raises(KeyboardInterrupt):
         save_bundle(small(), tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [TENSORS]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [INDEX, TENSORS]
     with pytest.raises(ModelError, match="no finished run"):
         load_bundle(tmp_path)
 
@@ -342,6 +390,8 @@ def test_every_bundle_ever_written_loads_and_gives_its_logits(path: Path) -> Non
     assert bundle.classes == ("daisy", "Löwenzahn", "玫瑰\n")
     (answer,) = Predictor(bundle, device="cpu").answers([path.parent / "picture.png"])
     assert answer.logits == pytest.approx(np.array(expected), abs=1e-3 * np.abs(expected).max())
+    assert (bundle.temperature, bundle.known_rule) == AS_WRITTEN[path.parent.name]
+    assert (answer.distance is None) == (bundle.known_rule is None)
 
 
 def test_there_is_a_golden_bundle_of_every_format() -> None:

@@ -19,7 +19,7 @@ MODULES = {
     for path in sorted(SOURCE.rglob("*.py"))
 }
 LAYERS = [  # a module imports only from layers below its own
-    {"types", "errors", "files", "tables", "probabilities", "demo"},
+    {"types", "errors", "files", "tables", "probabilities", "index", "demo"},
     {"data", "models"},
     {"bundle", "engine", "predictor"},
     {"training", "evaluation", "report"},

@@ -136,7 +136,7 @@ def test_any_logits_make_a_prediction(values: list[float], top: int) -> None:
     exact = [np.exp(np.float64(value) - max(values)) for value in values]
     assert shares == pytest.approx(np.array(exact) / sum(exact))
     labels = tuple(map(str, range(len(values))))
-    found = Predictor(Bundle(STUB, Architecture("x"), labels, PREPROCESS), device="cpu").prediction(rows, top)  # type: ignore[arg-type]
+    found = Predictor(Bundle(STUB, Architecture("x"), labels, PREPROCESS), device="cpu").prediction(rows, top=top)  # type: ignore[arg-type]
     assert len(found.top) == min(top, len(values))
     assert [share for _, share in found.top] == sorted(shares, reverse=True)[:top]
     assert found.label == labels[int(np.argmax(shares))]  # of equals the first

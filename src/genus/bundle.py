@@ -1,8 +1,10 @@
 """The artefact: a folder that says everything a consumer needs to name pictures with a trained model.
 
     model.safetensors   the tensors
+    index.safetensors   features of training pictures (from format 2 on; absent where there was no validation)
     genus.json          format version, architecture and its arguments, class names in order, Preprocess,
-                        sha256 of the tensors file, and the record of the training (metrics, split, versions)
+                        temperature, the rule for what is known, sha256 of the other files,
+                        and the record of the training (metrics, split, versions)
 
 One writer, many readers. Nothing in it can run code.
 """
@@ -16,18 +18,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
+from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save
 
 from genus.errors import GenusError, ModelError
 from genus.files import atomic, write_json
+from genus.index import Index
 from genus.models import registry
 from genus.models.backbone import Backbone, module
-from genus.types import Preprocess
+from genus.types import KnownRule, Preprocess
 
-FORMAT = 1
+FORMAT = 2
 TENSORS = "model.safetensors"
+INDEX = "index.safetensors"
 DESCRIPTION = "genus.json"
 MAX_CLASSES = 100_000
 MAX_SIZE = 4096  # pixels of the input's side
@@ -48,13 +54,19 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A trained model and how to use it. ``record`` is what training wants remembered; no consumer needs it."""
+    """A trained model and how to use it. ``record`` is what training wants remembered; no consumer needs it.
+
+    The probabilities are softmax(logits / ``temperature``). A ``known_rule`` comes with the ``index`` that it needs.
+    """
 
     model: Backbone
     architecture: Architecture
     classes: tuple[str, ...]
     preprocess: Preprocess
     record: Mapping[str, Any] = field(default_factory=dict)
+    temperature: float = 1.0
+    known_rule: KnownRule | None = None
+    index: Index | None = None
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:
@@ -63,6 +75,9 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     tensors = save(state, metadata={"format": "pt"})
     with atomic(folder / TENSORS) as temporary:
         temporary.write_bytes(tensors)
+    digests = {"tensors_sha256": hashlib.sha256(tensors).hexdigest()}
+    if bundle.index:
+        digests["index_sha256"] = _save_index(bundle.index, folder / INDEX)
     write_json(
         folder / DESCRIPTION,
         {
@@ -71,7 +86,9 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
             "architecture": {"name": bundle.architecture.name, "arguments": dict(bundle.architecture.arguments)},
             "classes": list(bundle.classes),
             "preprocess": asdict(bundle.preprocess),
-            "tensors_sha256": hashlib.sha256(tensors).hexdigest(),
+            "temperature": bundle.temperature,
+            "known_rule": asdict(bundle.known_rule) if bundle.known_rule else None,
+            **digests,
             **bundle.record,
         },
     )
@@ -94,16 +111,19 @@ def load_bundle(folder: Path) -> Bundle:
         architecture = Architecture(**description.pop("architecture"))
         classes = _classes(description.pop("classes"))
         preprocess = _preprocess(description.pop("preprocess"))
-        digest = description.pop("tensors_sha256")
+        temperature = _temperature(description.pop("temperature", 1.0))
+        known_rule = _known_rule(description.pop("known_rule", None))
+        digest, index_digest = description.pop("tensors_sha256"), description.pop("index_sha256", None)
         model = architecture.build(len(classes))
     except GenusError as error:
         raise ModelError(f"{path} describes a model that cannot be built here: {error}") from error
     except Exception as error:  # a damaged text can make a constructor raise anything
         raise ModelError(f"{path} describes no model: {error!r}. Train again or restore a copy.") from error
     _load_tensors(model, folder / TENSORS, digest)
+    index = _load_index(folder / INDEX, index_digest, model.num_features) if known_rule else None
     module(model).eval()
     record = {key: value for key, value in description.items() if key not in ("format", "genus")}
-    return Bundle(model, architecture, classes, preprocess, record)
+    return Bundle(model, architecture, classes, preprocess, record, temperature, known_rule, index)
 
 
 def _read_description(path: Path) -> dict[str, Any]:
@@ -154,15 +174,59 @@ def _preprocess(stored: Mapping[str, Any]) -> Preprocess:
     return found
 
 
-def _load_tensors(model: Backbone, path: Path, digest: str) -> None:
+def _temperature(stored: Any) -> float:
+    if not (isinstance(stored, (int, float)) and 0 < stored < math.inf):
+        raise ValueError(f"'temperature' cannot be {stored}")
+    return float(stored)
+
+
+def _known_rule(stored: Mapping[str, Any] | None) -> KnownRule | None:
+    if stored is None:
+        return None
+    rule = KnownRule(**stored)
+    if not all(type(value) is float and 0 <= value <= 2 for value in asdict(rule).values()):
+        raise ValueError(f"{rule} cannot be followed")
+    return rule
+
+
+def _save_index(index: Index, path: Path) -> str:
+    """Write ``index``; the sha256 of the file."""
+    content = save_arrays({"features": index.features.astype(np.float16), "pictures": index.pictures})
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _load_index(path: Path, digest: str | None, num_features: int) -> Index:
+    arrays = _load_file(path, digest)
+    features, pictures = arrays.get("features"), arrays.get("pictures")
+    if (
+        features is None
+        or pictures is None
+        or features.dtype != torch.float16
+        or pictures.dtype != torch.uint8
+        or tuple(pictures.shape) != (len(features), 32)
+        or features.shape[1:] != (num_features,)
+        or not len(features)
+        or not torch.isfinite(features).all()
+    ):
+        raise ModelError(f"{path} is no index of pictures for this model. Restore a copy.")
+    return Index(features.float().numpy(), pictures.numpy())
+
+
+def _load_file(path: Path, digest: str | None) -> dict[str, torch.Tensor]:
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != digest:
             raise ModelError(f"{path} is damaged: its checksum is not the one in {DESCRIPTION}. Restore a copy.")
-        state = load_file(path)
+        return load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} cannot be read: {error}. Restore a copy.") from error
+
+
+def _load_tensors(model: Backbone, path: Path, digest: str) -> None:
+    state = _load_file(path, digest)
     own = module(model).state_dict()
     wrong = sorted(key for key in own.keys() | state.keys() if _shape(own, key) != _shape(state, key))
     if wrong:

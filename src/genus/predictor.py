@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,12 @@ Source = Path | str | bytes | Image.Image
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The logits (float32, one a class) of picture number ``index``, or the reason why there are none."""
+    """The logits (float32, one a class) of picture number ``index`` and its ``distance`` from the nearest training
+    picture (None where the bundle has no index), or the reason why there are none."""
 
     index: int
     logits: NDArray[np.float32] | None
+    distance: float | None
     error: PictureError | None
 
 
@@ -70,7 +73,7 @@ class Predictor:
             if answer.logits is None:
                 source = sources[answer.index]
                 raise PictureError(f"{source if isinstance(source, (Path, str)) else 'The picture'}: {answer.error}")
-            predictions.append(self.prediction(answer.logits))
+            predictions.append(self.prediction(answer.logits, answer.distance))
         return predictions
 
     def answers(self, sources: Sequence[Source]) -> Iterator[Answer]:
@@ -81,17 +84,22 @@ class Predictor:
             return decode(Path(source) if isinstance(source, str) else source, self.bundle.preprocess)
 
         for piece in stream(range(len(sources)), read, self._engine, self._workers):
-            logits = head_logits(self.bundle.model.head, piece.rows) if piece.indices else ()
-            answers = [Answer(index, row, None) for index, row in zip(piece.indices, logits, strict=True)]
-            answers += [Answer(index, None, error) for index, error in piece.failures]
+            answers = [Answer(index, None, None, error) for index, error in piece.failures]
+            if piece.indices:
+                logits = head_logits(self.bundle.model.head, piece.rows)
+                distances = self.bundle.index.distances(piece.rows).tolist() if self.bundle.index else repeat(None)
+                answers += [Answer(*one, None) for one in zip(piece.indices, logits, distances, strict=False)]
             yield from sorted(answers, key=lambda answer: answer.index)
 
-    def prediction(self, logits: NDArray[np.float32], top: int = 5) -> Prediction:
+    def prediction(self, logits: NDArray[np.float32], distance: float | None = None, top: int = 5) -> Prediction:
         """Logits (one a class) -> labels and probabilities; ``top`` is never more than the class count."""
-        probabilities = softmax(logits)
+        probabilities = softmax(logits / self.bundle.temperature)
         best = np.argsort(-probabilities, kind="stable")[:top]
         pairs = tuple((self.classes[index], float(probabilities[index])) for index in best)
-        return Prediction(label=pairs[0][0], probability=pairs[0][1], top=pairs)
+        label, probability = pairs[0]
+        rule = self.bundle.known_rule
+        known = None if rule is None or distance is None else rule.holds(probability, distance)
+        return Prediction(label, probability, pairs, known)
 
 
 def head_logits(head: nn.Linear, features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -49,11 +49,28 @@ class Preprocess:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownRule:
+    """When an answer counts: its label is probable enough, and the picture is near enough to a training picture.
+
+    ``min_probability`` 0..1 was set so that at most ``max_error`` of the answers that count are wrong; it is 0 where no
+    threshold could be shown to keep that. ``max_distance`` 0..2 is a distance of ``Index``.
+    """
+
+    max_error: float
+    min_probability: float
+    max_distance: float
+
+    def holds(self, probability: float, distance: float) -> bool:
+        """Does the answer count?"""
+        return probability >= self.min_probability and distance <= self.max_distance
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """What the model says about one picture.
 
-    ``top`` holds (label, probability) pairs, most probable first; ``known`` says whether the picture looks
-    like the training pictures at all, and is None where the model has no rule for that.
+    ``top`` holds (label, probability) pairs, most probable first; ``known`` says whether the answer counts by the
+    model's ``KnownRule``, and is None where it has none.
     """
 
     label: str

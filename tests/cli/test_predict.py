@@ -32,9 +32,10 @@ def test_csv_json_and_table_tell_the_same(genus: Genus, trained: Path, drawn: Pa
         assert (row["path"], row["label"], row["status"]) == (line["path"], line["label"], line["status"])
         assert float(row["probability"]) == line["probability"] == line["top"][0]["probability"]
         assert len(row["probability"].split(".")[1]) == 6
-        assert (row["known"], line["known"]) == ("", None)
+        assert row["known"] == json.dumps(line["known"])
         assert {entry["label"] for entry in line["top"]} == set(SPECIES)
-        assert shown.startswith(f"{row['path']}  {row['label']} ")
+        unknown = "" if line["known"] else "unknown; perhaps "
+        assert shown.startswith(f"{row['path']}  {unknown}{row['label']} ")
     assert not list(tmp_path.glob("*.partial"))
 
 

@@ -67,7 +67,8 @@ def test_evaluate_says_the_same_numbers_again(genus: Genus, trained: Path, drawn
     assert after["test"]["confusion"] == before["test"]["confusion"]
     # the pictures went through in other batches, which moves the last bits, in bf16 visibly
     assert after["test"]["log_loss"] == pytest.approx(before["test"]["log_loss"], rel=0.01)
-    assert f"{before['test']['accuracy']['value']:.4f} on {before['test']['n']}" in result.out
+    assert f"Test accuracy {before['test']['accuracy']['value']:.4f}" in result.out
+    assert f"on {before['test']['n']} pictures" in result.out
     assert len((run / "test_openings.jsonl").read_text().splitlines()) == 2
 
     other = genus("evaluate", run, drawn)

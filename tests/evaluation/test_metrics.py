@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sklearn_metrics
 
 from genus.evaluation.intervals import wilson
-from genus.evaluation.metrics import Evaluation, evaluate, to_json
+from genus.evaluation.metrics import Evaluation, Known, evaluate, to_json
 
 Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -123,7 +123,8 @@ def test_json_is_plain_and_complete() -> None:
     averages = [f"{kind}_{name}" for kind in ("macro", "weighted") for name in ("precision", "recall", "f1")]
     calibrated = ["log_loss", "brier", "ece"]
     assert list(value) == [
-        "n", "accuracy", "top_k", *averages, *calibrated, "temperature", "uncalibrated", "per_class", "confusion",
+        "n", "accuracy", "top_k", *averages, *calibrated, "temperature", "uncalibrated", "known", "per_class",
+        "confusion",
     ]  # fmt: skip
     for estimate in (value["accuracy"], value["top_k"]["3"], *(value[name] for name in averages)):
         assert list(estimate) == ["value", "low", "high"]
@@ -134,6 +135,16 @@ def test_json_is_plain_and_complete() -> None:
     assert value["per_class"][0]["precision"] == asdict(wilson(1, 2))
     assert value["per_class"][2] == {"label": "class 2", "n": 0, "precision": None, "recall": None, "f1": None}
     assert value["confusion"] == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
+
+
+def test_answers_that_count_and_their_errors() -> None:
+    logits, labels = np.eye(2)[[0, 1, 1, 0, 0]], np.array([0, 1, 0, 0, 1])
+    result = evaluate(logits, labels, names(2), known=np.array([True, True, True, False, False]), max_error=0.1)
+    assert result.known == Known(0.1, wilson(3, 5), wilson(1, 3))
+    assert to_json(result)["known"]["error"]["value"] == pytest.approx(1 / 3)
+    nothing = evaluate(logits, labels, names(2), known=np.zeros(5, bool), max_error=0.1)
+    assert nothing.known == Known(0.1, wilson(0, 5), None)
+    assert evaluate(logits, labels, names(2)).known is None
 
 
 def test_pictures_that_belong_together_tell_less() -> None:

@@ -25,6 +25,7 @@ from genus.training.head import (
     balanced_class_weights,
     fit_adamw,
     fit_linear,
+    refit_linear,
 )
 from genus.training.linear import LinearClassifier
 from genus.training.scaling import Scaler
@@ -151,7 +152,7 @@ def test_balanced_weights_of_a_class_without_pictures_are_finite() -> None:
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_linear_is_the_logistic_regression_of_scikit_learn(classes: int, weighted: bool) -> None:
-    """Strength by validation loss, then one fit on train + val: the same probabilities."""
+    """Strength by validation loss, then one more fit on train + val: the same probabilities."""
     train, val, new = (examples(n, classes, seed) for seed, n in enumerate((80, 40, 50)))
     weights = balanced_class_weights(train.labels, classes) if weighted else None
     head = new_head(train, classes)
@@ -170,6 +171,9 @@ def test_linear_is_the_logistic_regression_of_scikit_learn(classes: int, weighte
     assert [trial.c for trial in trials] == list(C_GRID[: trials.index(best) + 2])  # one more, that did worse
     assert C_GRID[0] < best.c  # the choice is not an edge of the grid, whichever way it is made
     both = np.concatenate([train.features, val.features]), np.concatenate([train.labels, val.labels])
+    expected = fitted(best.c, train.features, train.labels).predict_proba(new.features)
+    assert torch.softmax(logits(head, new), 1).numpy() == pytest.approx(expected, abs=2e-3)
+    refit_linear(head, train, val, best.c, weights)
     expected = fitted(best.c, *both).predict_proba(new.features)
     assert torch.softmax(logits(head, new), 1).numpy() == pytest.approx(expected, abs=2e-3)
 

@@ -145,10 +145,24 @@ def show_evaluation(test: "Evaluation | None") -> None:
     )
     show_table(("class", "pictures", "precision", "recall", "F1"), rows, right=(1, 2, 3, 4))
     say()
+    before, after = test.uncalibrated, test.calibration
+    say(
+        f"Probabilities: calibration error {after.ece:.3f} ({before.ece:.3f} before scaling), log-loss "
+        f"{after.log_loss:.3f} ({before.log_loss:.3f}), Brier score {after.brier:.3f} ({before.brier:.3f})."
+    )
+    if known := test.known:
+        wrong = "" if known.error is None else f"; of these {known.error.value:.1%} are wrong ({_percent(known.error)})"
+        share = f"{known.share.value:.1%} are answered with confidence ({_percent(known.share)})"
+        say(f"Known: {share}{wrong}; --max-error was {known.max_error:g}.".replace("%", " %"))
+    say()
 
 
 def _estimate(value: "Estimate | None") -> str:
     return "-" if value is None else f"{value.value:.3f} ({value.low:.3f}-{value.high:.3f})"
+
+
+def _percent(estimate: "Estimate") -> str:
+    return f"{100 * estimate.low:.1f} to {estimate.high:.1%}"
 
 
 def _number(value: float | None) -> str:

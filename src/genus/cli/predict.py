@@ -60,7 +60,7 @@ def _table_line(row: "Row") -> str:
     if row.prediction is None:
         return f"{shown(row.path)}  error: {shown(row.error)}"
     best = ", ".join(f"{shown(label)} {share:.1%}" for label, share in row.prediction.top[:3])
-    return f"{shown(row.path)}  {best}"
+    return f"{shown(row.path)}  {'unknown; perhaps ' if row.prediction.known is False else ''}{best}"
 
 
 @contextlib.contextmanager

@@ -52,6 +52,9 @@ Augment = Annotated[
 ClassWeights = Annotated[
     bool | None, typer.Option("--class-weights", help="Let rare classes count as much as common ones.")
 ]
+MaxError = Annotated[
+    float | None, _option(help="Share of errors to allow among answers that are not unknown.", default=D.max_error)
+]
 Preset = Annotated[str | None, _option(help="A recipe; flags override it.", metavar="|".join(PRESETS))]
 Config = Annotated[Path | None, _option(help="Options from a TOML file; flags override it.", metavar="FILE.toml")]
 Minutes = Annotated[float | None, _option(help="Fit the training into this time.")]
@@ -86,6 +89,7 @@ def train(
     views: Views = None,
     augment: Augment = None,
     class_weights: ClassWeights = None,
+    max_error: MaxError = None,
     preset: Preset = None,
     config: Config = None,
     minutes: Minutes = None,

@@ -29,12 +29,14 @@ SMALL = 20
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One picture and its side; ``sha256`` is that of the file's bytes."""
+    """One picture and its side; ``sha256`` is that of the file's bytes, ``group`` the user's name for what belongs
+    together."""
 
     path: Path
     label: str
     sha256: str
     part: Part
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Split:
                 "label": member.label,
                 "part": member.part.value,
                 "sha256": member.sha256,
+                **({"group": member.group} if member.group else {}),
             }
             for member in self.pictures
         ]
@@ -101,7 +104,7 @@ def split(inspected: Sequence[Inspected], seed: int, earlier: Split | None = Non
             groups[item.picture.label].add(_group(item))
     notes = _divide(groups, sides, wanted, seed)
     pictures = tuple(
-        Member(item.picture.path, item.picture.label, item.sha256, part or sides[_group(item)])
+        Member(item.picture.path, item.picture.label, item.sha256, part or sides[_group(item)], item.picture.group)
         for item, part in zip(inspected, kept, strict=True)
     )
     _require_trained(pictures)
@@ -240,4 +243,6 @@ def _member(number: int, entry: Any, root: Path) -> Member:
         raise DataError(f"Member {number} of the split has the unknown part '{entry['part']}'; use train, val or test.")
     if not re.fullmatch("[0-9a-f]{64}", entry["sha256"]):
         raise DataError(f"Member {number} of the split has a 'sha256' that is not 64 hexadecimal digits.")
-    return Member(root / entry["path"], entry["label"], entry["sha256"], Part(entry["part"]))
+    if not isinstance(entry.get("group"), (str, type(None))):
+        raise DataError(f"Member {number} of the split has a 'group' that is no text.")
+    return Member(root / entry["path"], entry["label"], entry["sha256"], Part(entry["part"]), entry.get("group"))

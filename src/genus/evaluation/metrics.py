@@ -39,13 +39,24 @@ class ClassResult:
     f1: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the model answered with confidence: the share of pictures, and of the errors among them (None without any),
+    where ``max_error`` was asked for."""
+
+    max_error: float
+    share: Estimate
+    error: Estimate | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """All numbers of one evaluation of ``n`` pictures.
 
     ``accuracy`` and the values of ``top_k`` lie in 0..1 and have Wilson intervals; ``calibration`` is that of the
     probabilities as they are given out, ``uncalibrated`` that of the logits at temperature 1; ``confusion`` is K x K
-    int64, rows = truth, columns = prediction, in the order of ``per_class``.
+    int64, rows = truth, columns = prediction, in the order of ``per_class``; ``known`` is None where the model has no
+    rule for that.
     """
 
     n: int
@@ -58,6 +69,7 @@ class Evaluation:
     temperature: float
     per_class: tuple[ClassResult, ...]
     confusion: NDArray[np.int64]
+    known: Known | None
 
 
 def evaluate(
@@ -67,12 +79,16 @@ def evaluate(
     *,
     temperature: float = 1.0,
     groups: NDArray[np.integer] | None = None,
+    known: NDArray[np.bool_] | None = None,
+    max_error: float = 0.0,
 ) -> Evaluation:
     """Hold ``logits`` (N x K, finite) against the true class numbers ``labels`` (N, 0..K-1).
 
     The prediction is the class with the highest logit, among equals the one that comes first. ``groups`` (N) says which
-    pictures belong together. Raises ValueError for shapes that do not match, no pictures at all, a label outside of
-    0..K-1, and a logit that is no finite number.
+    pictures belong together, ``known`` (N) which answers count by a rule that allows ``max_error``.
+
+    Raises ValueError for shapes that do not match, no pictures at all, a label outside of 0..K-1, and a logit that is
+    no finite number.
     """
     _require_sound(logits, labels, classes)
     values = logits.astype(np.float64)
@@ -91,6 +107,7 @@ def evaluate(
         temperature=temperature,
         per_class=_per_class(classes, confusion),
         confusion=confusion,
+        known=None if known is None else _known(known, predictions == labels, max_error),
     )
 
 
@@ -109,6 +126,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         **asdict(evaluation.calibration),
         "temperature": evaluation.temperature,
         "uncalibrated": asdict(evaluation.uncalibrated),
+        "known": asdict(evaluation.known) if evaluation.known else None,
         "per_class": [asdict(result) for result in evaluation.per_class],
         "confusion": evaluation.confusion.tolist(),
     }
@@ -126,6 +144,12 @@ def _require_sound(logits: NDArray[np.floating], labels: NDArray[np.integer], cl
         raise ValueError(f"labels run from {labels.min()} to {labels.max()}, but must lie in 0..{len(classes) - 1}.")
     if not np.isfinite(logits).all():
         raise ValueError("Some logits are no finite numbers.")
+
+
+def _known(known: NDArray[np.bool_], right: NDArray[np.bool_], max_error: float) -> Known:
+    answered = int(known.sum())
+    error = wilson(int((known & ~right).sum()), answered) if answered else None
+    return Known(max_error, wilson(answered, len(known)), error)
 
 
 def _averages(

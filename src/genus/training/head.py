@@ -101,28 +101,42 @@ def fit_adamw(head: nn.Linear, train: Examples, val: Examples | None, recipe: He
 def fit_linear(
     head: nn.Linear, train: Examples, val: Examples | None, class_weights: tuple[float, ...] | None = None
 ) -> Iterator[Trial]:
-    """Logistic regression: the strength with the lowest validation loss, refitted on train + val, put into ``head``.
+    """Logistic regression: the strength with the lowest validation loss, put into ``head``; one Trial a strength.
 
-    One Trial a strength; ``head`` is ready once the iteration is finished. Every view of a picture is an example.
-    Raises DivergedError for features that are no finite numbers.
+    ``head`` is ready once the iteration is finished. Every view of a picture is an example. Raises DivergedError for
+    features that are no finite numbers.
     """
-    best: Trial | None = None
+    scaler = Scaler.of(train.features)
+    inputs, labels = Scaled(train.features, scaler), _repeated(train)
     classifier = LinearClassifier.of(head)
     classifier.values[:] = 0
     if val:
-        scaler = Scaler.of(train.features)
-        inputs, val_inputs = Scaled(train.features, scaler), Scaled(val.features, scaler)
+        val_inputs = Scaled(val.features, scaler)
+        best: Trial | None = None
+        values = classifier.values
         for c in C_GRID:  # from the simplest to the most supple head, each starting where the last one ended
-            logistic_regression(classifier, inputs, _repeated(train), c, class_weights)
+            logistic_regression(classifier, inputs, labels, c, class_weights)
             trial = Trial(c, *_measure(classifier, val_inputs, val.labels))
             yield trial
             if best and trial.val_loss >= best.val_loss:
                 break  # along the path of strengths the loss falls, then rises
-            best = trial
-        train = Examples(Both(train.features, val.features), np.concatenate([_repeated(train), val.labels]))
-    scaler = Scaler.of(train.features)
-    c = best.c if best else C_WITHOUT_VALIDATION
-    logistic_regression(classifier, Scaled(train.features, scaler), _repeated(train), c, class_weights)
+            best, values = trial, classifier.values.copy()
+        classifier.values[:] = values
+    else:
+        logistic_regression(classifier, inputs, labels, C_WITHOUT_VALIDATION, class_weights)
+    scaler.fold_into(classifier)
+    classifier.copy_to(head)
+
+
+def refit_linear(
+    head: nn.Linear, train: Examples, val: Examples, c: float, class_weights: tuple[float, ...] | None = None
+) -> None:
+    """Logistic regression of strength ``c`` on both parts, once validation has nothing more to decide."""
+    both = Both(train.features, val.features)
+    scaler = Scaler.of(both)
+    classifier = LinearClassifier(np.zeros(head.weight.numel() + head.bias.numel(), np.float32), head.out_features)
+    labels = np.concatenate([_repeated(train), val.labels])
+    logistic_regression(classifier, Scaled(both, scaler), labels, c, class_weights)
     scaler.fold_into(classifier)
     classifier.copy_to(head)
 

@@ -15,12 +15,13 @@ from genus.data.threads import default_workers
 from genus.engine.device import choose_device, choose_precision
 from genus.engine.openvino_engine import OpenVinoEngine, installed
 from genus.errors import DataError, ModelError
-from genus.evaluation.metrics import Evaluation, evaluate, to_json
+from genus.evaluation.metrics import Evaluation, to_json
 from genus.files import atomic, make_folder, write_json, write_text
 from genus.models.backbone import WithoutHead
 from genus.predictor import Predictor
 from genus.report.confusion import confusion_csv, confusion_png
 from genus.types import Caution, OnEvent, Part, Progress, ignore_events
+from genus.workflows.decide import assess
 from genus.workflows.pictures import Side, read_split, side_of
 from genus.workflows.run_folder import CONFUSION_CSV, CONFUSION_PNG, METRICS, SPLIT, TEST_LOG, append_line
 
@@ -75,19 +76,22 @@ def log_opening(run: Path, command: str, test: Evaluation) -> None:
 
 def judge(predictor: Predictor, side: Side, on_event: OnEvent) -> Evaluation:
     """The Predictor's answers for the pictures of ``side``, held against the truth. Raises DataError for none."""
-    rows, labels, failed = [], [], []
+    logits, distances, kept, failed = [], [], [], []
     for answer in predictor.answers(side.paths):
         if answer.logits is None:
             failed.append(f"{side.paths[answer.index]}: {answer.error}")
         else:
-            rows.append(answer.logits)
-            labels.append(side.labels[answer.index])
+            logits.append(answer.logits)
+            distances.append(answer.distance)
+            kept.append(answer.index)
         on_event(Progress("Testing", answer.index + 1, len(side)))
-    if not rows:
+    if not kept:
         raise DataError(f"None of the {len(side)} test pictures can be read{f': {failed[0]}' if failed else ''}.")
     if failed:
         on_event(Caution(f"{len(failed)} test pictures cannot be read and are left out; first: {failed[0]}."))
-    return evaluate(np.stack(rows), np.array(labels), predictor.classes)
+    seen = side.take(kept)
+    far = None if distances[0] is None else np.array(distances, np.float32)
+    return assess(predictor.bundle, np.stack(logits), far, seen.labels, seen.groups)
 
 
 def write_evaluation(folder: Path, classes: Sequence[str], test: Evaluation | None, val: dict[str, Any] | None) -> None:
@@ -130,7 +134,9 @@ def _side_of(data: Path, classes: tuple[str, ...], on_event: OnEvent) -> Side:
     test = [picture for picture in catalog.pictures if picture.part == Part.TEST]
     pictures = test or list(catalog.pictures)
     labels = np.array([classes.index(picture.label) for picture in pictures], np.int64)
-    return Side(tuple(picture.path for picture in pictures), labels)
+    names = [picture.group or str(picture.path) for picture in pictures]
+    groups = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    return Side(tuple(picture.path for picture in pictures), labels, groups)
 
 
 def _read_metrics(run: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from genus.workflows.lesson import Lesson
 from genus.workflows.pictures import Pictures, pictures_per_epoch
 from genus.workflows.run_folder import BEST, CHECKPOINT, LAST, update_config
 
-SHARE_FOR_EPOCHS = 0.85  # of --minutes; the rest is for the test and the pictures
+SHARE_FOR_EPOCHS = 0.75  # of --minutes; the rest is for the index, the test and the pictures
 REHEARSALS = 3
 
 

@@ -10,7 +10,7 @@ from genus.config import TrainConfig
 from genus.data.split import Member
 from genus.errors import DataError
 from genus.models.backbone import Backbone, module
-from genus.training.head import Examples, HeadRecipe, Trial, balanced_class_weights, fit_adamw, fit_linear
+from genus.training.head import Examples, HeadRecipe, Trial, balanced_class_weights, fit_adamw, fit_linear, refit_linear
 from genus.types import Caution, EpochResult, Note, OnEvent, Part
 from genus.workflows.frozen import FrozenPart
 from genus.workflows.pictures import Pictures, labels_of
@@ -31,9 +31,8 @@ def fit_head(
     if train_examples is None:
         raise DataError("No training picture could be read any more. Are the files still there?")
     val_examples = examples(frozen, val, pictures.classes, "features of val")
-    num_classes = len(pictures.classes)
-    weights = balanced_class_weights(train_examples.labels, num_classes) if config.class_weights else None
-    head = nn.Linear(model.num_features, num_classes)
+    weights = _class_weights(train_examples, pictures, config)
+    head = nn.Linear(model.num_features, len(pictures.classes))
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     if config.head == "linear":
@@ -44,6 +43,36 @@ def fit_head(
         )
         yield from fit_adamw(head, train_examples, val_examples, recipe)
     model.head = head.to(next(module(model).parameters()).device)
+
+
+def learn_validation_too(
+    model: Backbone,
+    frozen: FrozenPart,
+    pictures: Pictures,
+    config: TrainConfig,
+    trials: Sequence[EpochResult | Trial],
+) -> None:
+    """Refit a linear ``model.head`` of the best of ``trials`` on train and val: all decisions have been made."""
+    strengths = [trial for trial in trials if isinstance(trial, Trial)]
+    train = examples(
+        frozen, seen_members(frozen, pictures, config), pictures.classes, "features of train", config.views
+    )
+    val = examples(frozen, pictures.split.members(Part.VAL), pictures.classes, "features of val")
+    if strengths and train and val:
+        c = min(strengths, key=lambda trial: trial.val_loss).c
+        refit_linear(model.head, train, val, c, _class_weights(train, pictures, config))
+
+
+def seen_members(frozen: FrozenPart, pictures: Pictures, config: TrainConfig) -> Sequence[Member]:
+    """The training pictures; under ``--minutes`` those of them that were looked at."""
+    train = pictures.split.members(Part.TRAIN)
+    if not config.minutes:
+        return train
+    return [member for member in train if not frozen.wants(bytes.fromhex(member.sha256))]
+
+
+def _class_weights(train: Examples, pictures: Pictures, config: TrainConfig) -> tuple[float, ...] | None:
+    return balanced_class_weights(train.labels, len(pictures.classes)) if config.class_weights else None
 
 
 def examples(

@@ -21,17 +21,19 @@ from genus.workflows.run_folder import BAD_FILES, SPLIT
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """The pictures of one part and the class number of each."""
+    """The pictures of one part, the class number of each, and the number of the group that each belongs to."""
 
     paths: tuple[Path, ...]
     labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> "Side":
         """The pictures at these places only."""
-        return Side(tuple(self.paths[index] for index in indices), self.labels[list(indices)])
+        chosen = list(indices)
+        return Side(tuple(self.paths[index] for index in chosen), self.labels[chosen], self.groups[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,19 @@ class Pictures:
 def side_of(split: Split, part: Part, classes: Sequence[str]) -> Side:
     """The pictures of one part of ``split`` with class numbers by ``classes``."""
     members = split.members(part)
-    return Side(tuple(member.path for member in members), labels_of(members, classes))
+    return Side(tuple(member.path for member in members), labels_of(members, classes), groups_of(members))
 
 
 def labels_of(members: Sequence[Member], classes: Sequence[str]) -> NDArray[np.int64]:
     """The class number of each member."""
     number = {label: index for index, label in enumerate(classes)}
     return np.array([number[member.label] for member in members], np.int64)
+
+
+def groups_of(members: Sequence[Member]) -> NDArray[np.int64]:
+    """A number for each member, the same for those of one group; copies of one file are a group."""
+    names = [member.group or member.sha256 for member in members]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def pictures_per_epoch(pictures: int, batch_size: int) -> int:

@@ -32,7 +32,7 @@ class Row:
 def predict_paths(predictor: Predictor, paths: Sequence[str], on_event: OnEvent = ignore_events) -> Iterator[Row]:
     """One Row a picture, in order, as they come."""
     for answer in predictor.answers(paths):
-        prediction = None if answer.logits is None else predictor.prediction(answer.logits)
+        prediction = None if answer.logits is None else predictor.prediction(answer.logits, answer.distance)
         yield Row(paths[answer.index], prediction, str(answer.error or ""))
         on_event(Progress("Predicting", answer.index + 1, len(paths)))
 

@@ -3,7 +3,7 @@
 import contextlib
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,19 +16,21 @@ from genus.config import TrainConfig
 from genus.data.folder import scan
 from genus.engine.memory import freed_memory_kept
 from genus.errors import DataError
-from genus.evaluation.metrics import Evaluation, evaluate
-from genus.predictor import Predictor, head_logits
+from genus.evaluation.metrics import Evaluation
+from genus.models.backbone import place
+from genus.predictor import head_logits
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
 from genus.workflows.choose_model import Start, choose_name, prepare_model
 from genus.workflows.compute import Compute, choose_compute
-from genus.workflows.evaluate import judge, log_opening, write_evaluation
+from genus.workflows.decide import assess, decide, through
+from genus.workflows.evaluate import log_opening, write_evaluation
 from genus.workflows.fine_tune import fine_tune, recipe_of
-from genus.workflows.fit_head import fit_head
+from genus.workflows.fit_head import fit_head, learn_validation_too, seen_members
 from genus.workflows.frozen import FrozenPart, open_frozen_part
 from genus.workflows.history import Result, recorded, verdict_on_validation, write_curves
 from genus.workflows.lesson import full_lesson
 from genus.workflows.partial import announce, partial_lesson, require_stage
-from genus.workflows.pictures import Pictures, labels_of, prepare_pictures
+from genus.workflows.pictures import Pictures, groups_of, labels_of, prepare_pictures
 from genus.workflows.run_folder import CHECKPOINT, open_run, update_config, with_measured_epochs, write_config
 
 
@@ -80,8 +82,7 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
         results = _results(start, frozen, pictures, config, compute, folder, on_event)
         history = recorded(results, folder, on_event)
         head_only = frozen if config.freeze_layers and not config.freeze_until else None
-        record = _record(config, start, pictures, compute, head_only.engine_kind if head_only else "torch")
-        save_bundle(Bundle(start.model, start.architecture, pictures.classes, start.preprocess, record), folder)
+        save_bundle(_bundle(start, head_only, pictures, config, compute, history, on_event), folder)
         test = _test(folder, pictures, compute, head_only, on_event)
     if test:
         add_to_record(folder, metrics={"test": {"n": test.n, "accuracy": test.accuracy.value}})
@@ -114,6 +115,39 @@ def _results(
     return fine_tune(start, lesson, recipe, pictures, config, compute, folder, on_event)
 
 
+def _bundle(
+    start: Start,
+    frozen: FrozenPart | None,
+    pictures: Pictures,
+    config: TrainConfig,
+    compute: Compute,
+    history: Sequence[Result],
+    on_event: OnEvent,
+) -> Bundle:
+    """What validation decides, then the last fit, and all in one; ``frozen`` where only the head has learnt."""
+    if frozen:
+        decisions = decide(
+            frozen.rows, start.model.head, seen_members(frozen, pictures, config), pictures, config.max_error, on_event
+        )
+        learn_validation_too(start.model, frozen, pictures, config, history)
+    else:
+        look = through(start.model, start.preprocess, compute, on_event)
+        decisions = decide(
+            look, start.model.head, pictures.split.members(Part.TRAIN), pictures, config.max_error, on_event
+        )
+    record = _record(config, start, pictures, compute, frozen.engine_kind if frozen else "torch")
+    return Bundle(
+        start.model,
+        start.architecture,
+        pictures.classes,
+        start.preprocess,
+        record,
+        decisions.temperature,
+        decisions.known_rule,
+        decisions.index,
+    )
+
+
 def _test(
     folder: Path, pictures: Pictures, compute: Compute, frozen: FrozenPart | None, on_event: OnEvent
 ) -> Evaluation | None:
@@ -124,14 +158,16 @@ def _test(
         return None
     bundle = load_bundle(folder)
     if frozen is None:
-        predictor = Predictor(bundle, device=str(compute.device), precision=compute.precision, workers=compute.workers)
-        test = judge(predictor, pictures.side(Part.TEST), on_event)
-    else:
-        rows, kept = frozen.rows(members, "Testing")
-        if not len(kept):
-            raise DataError("No test picture could be read any more. Are the files still there?")
-        labels = labels_of(members, pictures.classes)[kept]
-        test = evaluate(head_logits(bundle.model.head, rows[:]), labels, pictures.classes)
+        place(bundle.model, compute.device)
+    look = frozen.rows if frozen else through(bundle.model, bundle.preprocess, compute, on_event)
+    rows, kept = look(members, "Testing")
+    if not len(kept):
+        raise DataError("No test picture could be read any more. Are the files still there?")
+    logits, distances = (
+        head_logits(bundle.model.head, rows[:]),
+        bundle.index.distances(rows[:]) if bundle.index else None,
+    )
+    test = assess(bundle, logits, distances, labels_of(members, pictures.classes)[kept], groups_of(members)[kept])
     log_opening(folder, "train", test)
     return test
 
