@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("genus", deadline=None)  # how long a test takes says more about the machine than about genus
+settings.load_profile("genus")
 
 
 @pytest.fixture(scope="session")

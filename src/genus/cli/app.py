@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from genus.cli.cache import cache
+from genus.cli.compare import compare
 from genus.cli.demo import demo
 from genus.cli.evaluate import evaluate
 from genus.cli.models import models
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, evaluate, predict, models, cache, demo):
+for verb in (train, evaluate, predict, compare, models, cache, demo):
     app.command()(verb)
 
 

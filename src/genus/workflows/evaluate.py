@@ -11,6 +11,7 @@ import numpy as np
 
 from genus.bundle import Bundle, load_bundle
 from genus.data.folder import scan
+from genus.data.split import Split
 from genus.data.threads import default_workers
 from genus.engine.device import choose_device, choose_precision
 from genus.engine.openvino_engine import OpenVinoEngine, installed
@@ -47,7 +48,7 @@ def evaluate_run(
     predictor = as_trained(bundle, device)
     if data is None:
         test = judge(predictor, _own_test_part(run, bundle), on_event)
-        log_opening(run, "evaluate", test)
+        log_opening(run, "evaluate", test.n, test.accuracy.value)
         out, val = run, _read_metrics(run).get("val")
     else:
         test = judge(predictor, _side_of(data, bundle.classes, on_event), on_event)
@@ -68,10 +69,10 @@ def as_trained(bundle: Bundle, device: str) -> Predictor:
     return Predictor(bundle, device=device, engine=engine)
 
 
-def log_opening(run: Path, command: str, test: Evaluation) -> None:
+def log_opening(run: Path, command: str, pictures: int, accuracy: float) -> None:
     """Note in ``run`` that its test part was opened."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    append_line(run / TEST_LOG, {"time": now, "command": command, "pictures": test.n, "accuracy": test.accuracy.value})
+    append_line(run / TEST_LOG, {"time": now, "command": command, "pictures": pictures, "accuracy": accuracy})
 
 
 def judge(predictor: Predictor, side: Side, on_event: OnEvent) -> Evaluation:
@@ -105,18 +106,23 @@ def write_evaluation(folder: Path, classes: Sequence[str], test: Evaluation | No
             temporary.write_bytes(confusion_png(test.confusion, classes, title))
 
 
-def _own_test_part(run: Path, bundle: Bundle) -> Side:
-    root = Path(bundle.record.get("data", {}).get("root", "."))
+def own_split(run: Path, bundle: Bundle) -> Split:
+    """The split of ``run``. Raises ModelError when it is not there, DataError when it is damaged."""
     if not (run / SPLIT).exists():
         raise ModelError(
             f"{run} has no {SPLIT}, so its test part is not known. Name the pictures: genus evaluate RUN DATA."
         )
-    side = side_of(read_split(run / SPLIT, root), Part.TEST, bundle.classes)
+    return read_split(run / SPLIT, Path(bundle.record.get("data", {}).get("root", ".")))
+
+
+def _own_test_part(run: Path, bundle: Bundle) -> Side:
+    side = side_of(own_split(run, bundle), Part.TEST, bundle.classes)
     if not len(side):
         raise DataError(f"{run} was trained without a test part. Name test pictures: genus evaluate {run} DATA.")
     if not any(path.exists() for path in side.paths):
         raise DataError(
-            f"The test pictures of {run} are no longer under {root}. Name their place: genus evaluate RUN DATA."
+            f"The test pictures of {run} are no longer there (the first: {side.paths[0]}). "
+            "Name their place: genus evaluate RUN DATA."
         )
     return side
 

@@ -168,7 +168,7 @@ def _test(
         bundle.index.distances(rows[:]) if bundle.index else None,
     )
     test = assess(bundle, logits, distances, labels_of(members, pictures.classes)[kept], groups_of(members)[kept])
-    log_opening(folder, "train", test)
+    log_opening(folder, "train", test.n, test.accuracy.value)
     return test
 
 
