@@ -40,6 +40,7 @@ class TrainConfig:
     augment: AugmentName = "light"
     class_weights: bool = False
     max_error: float = 0.05
+    cv: int | None = None
     minutes: float | None = None
     seed: int = 0
     device: str = "auto"
@@ -57,6 +58,9 @@ class TrainConfig:
         _require(0 <= self.lrf <= 1, "lrf", self.lrf, "between 0 and 1: the last rate is lr * lrf")
         _require(self.image_size is None or 32 <= self.image_size <= 2048, "image-size", self.image_size, "32 to 2048")
         _require(0 <= self.views <= 1000, "views", self.views, "0 to 1000")
+        _require(self.cv is None or 2 <= self.cv <= 100, "cv", self.cv, "2 to 100")
+        if self.cv and self.weights == "none":
+            raise UsageError("--cv works on features of a pretrained network; --weights none leaves it none.")
         _require(0 < self.max_error < 1, "max-error", self.max_error, "above 0 and below 1")
         _require(self.minutes is None or 0 < self.minutes < math.inf, "minutes", self.minutes, "above 0 and finite")
         _require(self.workers is None or 1 <= self.workers <= 256, "workers", self.workers, "1 to 256")

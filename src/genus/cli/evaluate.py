@@ -1,11 +1,18 @@
 """``genus evaluate``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genus.cli.console import Screen, say, show_evaluation
+from genus.cli.console import Screen, say, show_evaluation, show_table, shown
+from genus.errors import UsageError
+
+if TYPE_CHECKING:
+    from genus.evaluation.learning_curve import LearningCurve
+    from genus.workflows.study import Suspect
+
+LISTED = 10
 
 
 def evaluate(
@@ -14,15 +21,80 @@ def evaluate(
         Path | None,
         typer.Argument(help="Other pictures in class folders. Default: the run's test part.", show_default=False),
     ] = None,
+    learning_curve: Annotated[
+        bool, typer.Option("--learning-curve", help="Also: what would more pictures bring, and of which class?")
+    ] = False,
+    label_errors: Annotated[bool, typer.Option("--label-errors", help="Also: which labels are doubtful?")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:
     """Measure a trained run: accuracy, per class, confusion matrix.
 
-    Example: genus evaluate runs/photos-swin_tiny-1
+    The learning curve and the doubtful labels come from cross-validation on features of the pretrained network.
+
+    Example: genus evaluate runs/photos-swin_tiny-1 --label-errors
     """
+    if data and (learning_curve or label_errors):
+        raise UsageError("--learning-curve and --label-errors study the run's own pictures. Leave DATA out.")
     from genus.workflows.evaluate import evaluate_run
 
     with Screen() as screen:
         result = evaluate_run(run, data, device=device, on_event=screen)
     show_evaluation(result.test)
     say(f"Written to {result.out}: metrics.json, confusion.csv, confusion.png")
+    if learning_curve:
+        from genus.workflows.study import measure_learning_curve
+
+        with Screen() as screen:
+            curve = measure_learning_curve(run, device, screen)
+        _show_curve(curve, result.classes)
+        say(f"Written to {run}: learning_curve.json, learning_curve.png")
+    if label_errors:
+        from genus.workflows.study import find_label_errors
+
+        with Screen() as screen:
+            suspects = find_label_errors(run, device, screen)
+        _show_suspects(suspects)
+        say(f"Written to {run}: label_errors.csv")
+
+
+def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:
+    say()
+    rows = [
+        (str(point.pictures), f"{point.accuracy.value:.4f}", f"{point.accuracy.low:.3f} to {point.accuracy.high:.3f}")
+        for point in curve.points
+    ]
+    show_table(("pictures", "accuracy", "95 % interval"), rows, right=(0, 1))
+    say()
+    gain = curve.gain
+    say(
+        f"Twice as many pictures: {100 * gain.value:+.1f} points of accuracy "
+        f"({100 * gain.low:+.1f} to {100 * gain.high:+.1f}), if the curve goes on as it did."
+    )
+    best = curve.next_class
+    if best is None:
+        say("Of no single class can it be shown that more pictures would help.")
+    else:
+        found = curve.gains[best]
+        assert found
+        say(
+            f"Photograph next: {shown(classes[best])} ({100 * found.value:+.1f} points of recall for twice as many, "
+            f"{100 * found.low:+.1f} to {100 * found.high:+.1f})."
+        )
+
+
+def _show_suspects(suspects: "list[Suspect]") -> None:
+    say()
+    if not suspects:
+        say("No label is doubtful.")
+        return
+    rows = [
+        (shown(str(one.path)), shown(one.label), f"{one.own:.3f}", shown(one.suggested), f"{one.other:.3f}")
+        for one in suspects[:LISTED]
+    ]
+    show_table(("picture", "label", "probability", "looks like", "probability"), rows, right=(2, 4))
+    say()
+    confident = sum(one.confident for one in suspects)
+    say(
+        f"{len(suspects)} pictures look like another class than their label says to a head that has not seen them, "
+        f"{confident} of them confidently. The {len(rows)} most doubtful are shown."
+    )

@@ -55,6 +55,9 @@ ClassWeights = Annotated[
 MaxError = Annotated[
     float | None, _option(help="Share of errors to allow among answers that are not unknown.", default=D.max_error)
 ]
+Cv = Annotated[
+    int | None, _option(help="First cross-validate in K folds, on features of the pretrained network.", metavar="K")
+]
 Preset = Annotated[str | None, _option(help="A recipe; flags override it.", metavar="|".join(PRESETS))]
 Config = Annotated[Path | None, _option(help="Options from a TOML file; flags override it.", metavar="FILE.toml")]
 Minutes = Annotated[float | None, _option(help="Fit the training into this time.")]
@@ -90,6 +93,7 @@ def train(
     augment: Augment = None,
     class_weights: ClassWeights = None,
     max_error: MaxError = None,
+    cv: Cv = None,
     preset: Preset = None,
     config: Config = None,
     minutes: Minutes = None,

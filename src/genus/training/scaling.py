@@ -52,6 +52,25 @@ class Both:
 
 
 @dataclass(frozen=True, slots=True)
+class Some:
+    """Some rows of a table, by their places."""
+
+    table: Table
+    places: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of these rows."""
+        return self.table.nbytes * len(self.places) // max(len(self.table), 1)
+
+    def __getitem__(self, index: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        return self.table[self.places[index]]
+
+
+@dataclass(frozen=True, slots=True)
 class Scaler:
     """Centres features and brings their spreads half way together: (x - mean) / √(std · typical std).
 

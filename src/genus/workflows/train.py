@@ -22,6 +22,7 @@ from genus.predictor import head_logits
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
 from genus.workflows.choose_model import Start, choose_name, prepare_model
 from genus.workflows.compute import Compute, choose_compute
+from genus.workflows.crossval import cross_validate, pooled
 from genus.workflows.decide import assess, decide, through
 from genus.workflows.evaluate import log_opening, write_evaluation
 from genus.workflows.fine_tune import fine_tune, recipe_of
@@ -79,6 +80,9 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
         if frozen:
             frozen.finish()
             update_config(folder, engine=frozen.engine_kind)
+        if config.cv:
+            with pooled(start, compute, frozen, pictures, config, on_event) as part:
+                cross_validate(part, pictures, config, folder, on_event)
         results = _results(start, frozen, pictures, config, compute, folder, on_event)
         history = recorded(results, folder, on_event)
         head_only = frozen if config.freeze_layers and not config.freeze_until else None
