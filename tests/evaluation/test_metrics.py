@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,6 +136,13 @@ def test_json_is_plain_and_complete() -> None:
     assert value["per_class"][0]["precision"] == asdict(wilson(1, 2))
     assert value["per_class"][2] == {"label": "class 2", "n": 0, "precision": None, "recall": None, "f1": None}
     assert value["confusion"] == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
+
+
+def test_every_key_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    value = to_json(evaluate(np.eye(2), np.array([0, 1]), names(2), known=np.array([True, False]), max_error=0.1))
+    for key in (*value, *value["known"], *value["uncalibrated"], *value["per_class"][0]):
+        assert f"`{key}`" in page
 
 
 def test_answers_that_count_and_their_errors() -> None:

@@ -38,7 +38,7 @@ def calibration(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Ca
     return Calibration(
         log_loss=-float(log_probabilities[rows, labels].mean()),
         brier=float(distance.mean()),
-        ece=sum(bin.n * abs(bin.confidence - bin.accuracy) for bin in reliability(logits, labels)) / len(labels),
+        ece=float(sum(one.n * abs(one.confidence - one.accuracy) for one in reliability(logits, labels)) / len(labels)),
     )
 
 
