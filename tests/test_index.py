@@ -33,5 +33,13 @@ def test_itself_is_the_nearest_whatever_its_length() -> None:
     assert bytes(index_of(features).pictures[17]).hex() == f"{17:064x}"
 
 
+def test_no_distance_is_negative() -> None:
+    """Rounding to half precision can make a row a little longer than one."""
+    features = np.random.default_rng(0).normal(size=(500, 64)).astype(np.float32)
+    found = index_of(features)
+    assert (np.linalg.norm(found.features, axis=1) > 1).any()
+    assert (found.distances(features) >= 0).all()
+
+
 def test_features_that_are_all_zero_are_far_from_everything() -> None:
     assert index_of(np.eye(4)).distances(np.zeros((1, 4), np.float32)).tolist() == [1.0]

@@ -34,7 +34,8 @@ class Index:
         places = np.empty((len(features), k), np.int64)
         for start in range(0, len(features), ROWS):
             here = slice(start, start + ROWS)
-            all_distances = 1 - _unit(features[here]) @ self.features.T
+            cosines = _unit(features[here]) @ self.features.T
+            all_distances = np.clip(1 - cosines, 0, 2)  # rounding can bring a cosine above one
             best = np.argpartition(all_distances, k - 1, axis=1)[:, :k]
             order = np.take_along_axis(all_distances, best, axis=1).argsort(axis=1, kind="stable")
             places[here] = np.take_along_axis(best, order, axis=1)
