@@ -34,22 +34,36 @@ def test_the_temperature_brings_the_truth_back(sharpness: float) -> None:
 
 @settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(5, 60), scale=st.floats(0.1, 10))
-def test_the_temperature_is_the_lowest_log_loss(seed: int, n: int, scale: float) -> None:
+def test_the_temperature_is_the_lowest_smoothed_log_loss(seed: int, n: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
     logits, labels = scale * rng.normal(size=(n, 3)), rng.integers(3, size=n)
 
     def loss(log_temperature: float) -> float:
-        return -log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(n), labels].mean()
+        return cross_entropy(log_softmax(logits / np.exp(log_temperature), axis=1), labels)
 
     best = minimize_scalar(loss, bounds=np.log((0.05, 20)), method="bounded", options={"xatol": 1e-6})
     assert loss(np.log(fit_temperature(logits, labels))) == pytest.approx(best.fun, abs=1e-6)
 
 
-@pytest.mark.parametrize(("right", "edge"), [(True, 0.05), (False, 20.0)])
-def test_the_temperature_stays_finite(right: bool, edge: float) -> None:
-    """Where every answer is right, or every one wrong, no finite temperature is the best."""
-    logits = np.eye(3)[[0, 1, 2]]
-    assert fit_temperature(logits, np.array([0, 1, 2] if right else [1, 2, 0])) == pytest.approx(edge, rel=1e-3)
+def cross_entropy(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """With Platt's targets: each of n labels is true with (n + 1) / (n + 2)."""
+    n, classes = log_probabilities.shape
+    targets = np.full((n, classes), 1 / (n + 2) / (classes - 1))
+    targets[np.arange(n), labels] = (n + 1) / (n + 2)
+    return float(-(targets * log_probabilities).sum(axis=1).mean())
+
+
+@pytest.mark.parametrize("n", [3, 30, 300])
+def test_answers_that_are_all_right_are_not_made_too_sure(n: int) -> None:
+    labels = np.arange(n) % 3
+    logits = 2 * np.eye(3)[labels]
+    surest = softmax(logits / fit_temperature(logits, labels)).max(axis=1)
+    assert surest == pytest.approx(np.full(n, (n + 1) / (n + 2)))
+
+
+def test_the_temperature_stays_finite() -> None:
+    """Where every answer is wrong, no finite temperature is the best."""
+    assert fit_temperature(np.eye(3), np.array([1, 2, 0])) == pytest.approx(20, rel=1e-3)
 
 
 @settings(max_examples=30)
