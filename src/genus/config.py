@@ -72,6 +72,8 @@ class TrainConfig:
             )
         if self.from_run is not None and self.weights is not None:
             raise UsageError("--from and --weights both say where to start from. Use one of them.")
+        if self.from_run is not None and self.cv:
+            raise UsageError("--cv needs a network new to the pictures; that of --from may have seen them.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, for the record of the run."""

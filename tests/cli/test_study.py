@@ -102,6 +102,7 @@ def test_wrong_labels_are_found(genus: Genus, tmp_path: Path) -> None:
 def test_what_cannot_be_studied(genus: Genus, trained: Path, drawn: Path, tmp_path: Path) -> None:
     assert genus("evaluate", trained, drawn, "--label-errors").code == 2
     assert "pretrained" in genus("train", drawn, "--weights", "none", "--freeze-layers", "False", "--cv", "3").err
+    assert "may have seen them" in genus("train", drawn, "--from", trained, "--cv", "3").err
     bare = shutil.copytree(trained, tmp_path / "bare")
     (bare / "config.toml").unlink()
     result = genus("evaluate", bare, "--learning-curve")

@@ -125,7 +125,7 @@ def _studied(run: Path, parts: tuple[Part, ...], device: str, on_event: OnEvent)
     bundle = load_bundle(run)
     split = own_split(run, bundle)
     members = [member for part in parts for member in split.members(part)]
-    config = replace(_first_config(run), device=device, freeze_until=None)
+    config = replace(_pretrained_config(run), device=device, freeze_until=None)
     if config.weights == "none":
         raise UsageError(
             f"{run} started from random weights: there are no pretrained features to study its pictures by."
@@ -139,9 +139,12 @@ def _studied(run: Path, parts: tuple[Part, ...], device: str, on_event: OnEvent)
         yield Study(looked, bundle.classes, config)
 
 
-def _first_config(run: Path) -> TrainConfig:
-    """The options of the run; of one that started ``--from`` another, those of the first of the chain."""
+def _pretrained_config(run: Path) -> TrainConfig:
+    """The options of the run; after ``--from``, with the weights and input size of the first of the chain."""
     if not (run / CONFIG).exists():
         raise ModelError(f"{run} has no {CONFIG}, so its pretrained weights are not known.")
     config = compose({}, file=run / CONFIG)
-    return config if config.from_run is None else _first_config(config.from_run)
+    if config.from_run is None:
+        return config
+    first = _pretrained_config(config.from_run)
+    return replace(config, from_run=None, weights=first.weights, image_size=first.image_size)
