@@ -38,6 +38,11 @@ class Member:
     part: Part
     group: str | None = None
 
+    @property
+    def unit(self) -> str:
+        """The name of what stands and falls together: the group, or the copies of one file."""
+        return self.group or self.sha256
+
 
 @dataclass(frozen=True, slots=True)
 class Split:

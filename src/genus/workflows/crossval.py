@@ -61,7 +61,7 @@ class Looked:
     @property
     def groups(self) -> list[str]:
         """Names of what stands and falls together."""
-        return [member.group or member.sha256 for member in self.members]
+        return [member.unit for member in self.members]
 
 
 def look(frozen: FrozenPart, members: Sequence[Member], classes: Sequence[str]) -> Looked:

@@ -95,7 +95,7 @@ def assess(
     rule, known = bundle.known_rule, None
     if rule and distances is not None:
         confidence = softmax(logits / bundle.temperature).max(axis=1)
-        known = (confidence >= rule.min_probability) & (distances <= rule.max_distance)
+        known = np.array([rule.holds(*answer) for answer in zip(confidence, distances, strict=True)])
     return evaluate(
         logits,
         labels,

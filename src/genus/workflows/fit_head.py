@@ -54,11 +54,13 @@ def learn_validation_too(
 ) -> None:
     """Refit a linear ``model.head`` of the best of ``trials`` on train and val: all decisions have been made."""
     strengths = [trial for trial in trials if isinstance(trial, Trial)]
+    if not strengths:
+        return
     train = examples(
         frozen, seen_members(frozen, pictures, config), pictures.classes, "features of train", config.views
     )
     val = examples(frozen, pictures.split.members(Part.VAL), pictures.classes, "features of val")
-    if strengths and train and val:
+    if train and val:
         c = min(strengths, key=lambda trial: trial.val_loss).c
         refit_linear(model.head, train, val, c, _class_weights(train, pictures, config))
 

@@ -64,8 +64,7 @@ def labels_of(members: Sequence[Member], classes: Sequence[str]) -> NDArray[np.i
 
 def groups_of(members: Sequence[Member]) -> NDArray[np.int64]:
     """A number for each member, the same for those of one group; copies of one file are a group."""
-    names = [member.group or member.sha256 for member in members]
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+    return np.unique([member.unit for member in members], return_inverse=True)[1].astype(np.int64)
 
 
 def pictures_per_epoch(pictures: int, batch_size: int) -> int:

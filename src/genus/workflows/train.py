@@ -23,7 +23,7 @@ from genus.types import Caution, Note, OnEvent, Part, ignore_events
 from genus.workflows.choose_model import Start, choose_name, prepare_model
 from genus.workflows.compute import Compute, choose_compute
 from genus.workflows.crossval import cross_validate, pooled
-from genus.workflows.decide import assess, decide, through
+from genus.workflows.decide import Look, assess, decide, through
 from genus.workflows.evaluate import log_opening, write_evaluation
 from genus.workflows.fine_tune import fine_tune, recipe_of
 from genus.workflows.fit_head import fit_head, learn_validation_too, seen_members
@@ -129,16 +129,11 @@ def _bundle(
     on_event: OnEvent,
 ) -> Bundle:
     """What validation decides, then the last fit, and all in one; ``frozen`` where only the head has learnt."""
+    look: Look = frozen.rows if frozen else through(start.model, start.preprocess, compute, on_event)
+    train = seen_members(frozen, pictures, config) if frozen else pictures.split.members(Part.TRAIN)
+    decisions = decide(look, start.model.head, train, pictures, config.max_error, on_event)
     if frozen:
-        decisions = decide(
-            frozen.rows, start.model.head, seen_members(frozen, pictures, config), pictures, config.max_error, on_event
-        )
         learn_validation_too(start.model, frozen, pictures, config, history)
-    else:
-        look = through(start.model, start.preprocess, compute, on_event)
-        decisions = decide(
-            look, start.model.head, pictures.split.members(Part.TRAIN), pictures, config.max_error, on_event
-        )
     record = _record(config, start, pictures, compute, frozen.engine_kind if frozen else "torch")
     return Bundle(
         start.model,
@@ -167,10 +162,9 @@ def _test(
     rows, kept = look(members, "Testing")
     if not len(kept):
         raise DataError("No test picture could be read any more. Are the files still there?")
-    logits, distances = (
-        head_logits(bundle.model.head, rows[:]),
-        bundle.index.distances(rows[:]) if bundle.index else None,
-    )
+    features = rows[:]
+    logits = head_logits(bundle.model.head, features)
+    distances = bundle.index.distances(features) if bundle.index else None
     test = assess(bundle, logits, distances, labels_of(members, pictures.classes)[kept], groups_of(members)[kept])
     log_opening(folder, "train", test.n, test.accuracy.value)
     return test
