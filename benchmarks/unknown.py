@@ -28,14 +28,12 @@ PICTURES = {".png", ".jpg", ".gif"}
 
 def main(folder: Path, model: str = "efficientnet_lite0", weights: str | None = None) -> None:
     machine()
-    import skimage.data
-
-    photos = [path for path in sorted(Path(skimage.data.__file__).parent.iterdir()) if path.suffix in PICTURES]
     catalog = scan(folder)
     print(f"\n{model}\n\n| something else | pictures | AUROC, distance | AUROC, probability | unknown | of the known |")
     print("|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
+        unrelated = draw_others(place / "drawn")
         for number, left_out in enumerate(catalog.classes):
             rows = [(p.path, p.label, p.part) for p in catalog.pictures if p.label != left_out]
             (place / f"{number}.csv").write_text(csv_text([("path", "label", "split"), *rows]), encoding="utf-8")
@@ -45,9 +43,20 @@ def main(folder: Path, model: str = "efficientnet_lite0", weights: str | None = 
             show(f"{left_out}, never trained on", run, [p.path for p in pictures if p.label != left_out], others)
         run = api.train(folder, model=model, weights=weights, out=place / "all").run
         known = [p.path for p in catalog.pictures if p.part == Part.TEST]
-        draw_dataset(place / "drawn", DRAWN_PER_CLASS)
-        show("drawn flowers", run, known, sorted((place / "drawn").rglob("*.jpg")))
-        show("photos of scikit-image", run, known, photos)
+        for title, paths in unrelated.items():
+            show(title, run, known, paths)
+
+
+def draw_others(folder: Path) -> dict[str, list[Path]]:
+    """Title -> pictures of something else; the flowers are drawn into ``folder``."""
+    import skimage.data
+
+    draw_dataset(folder, DRAWN_PER_CLASS)
+    photos = Path(skimage.data.__file__).parent.iterdir()
+    return {
+        "drawn flowers": sorted(folder.rglob("*.jpg")),
+        "photos of scikit-image": sorted(path for path in photos if path.suffix in PICTURES),
+    }
 
 
 def show(title: str, run: Path, known: list[Path], others: list[Path]) -> None:
