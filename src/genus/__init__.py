@@ -13,7 +13,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genus.api import compare as compare
     from genus.api import evaluate as evaluate
+    from genus.api import explain as explain
     from genus.api import train as train
     from genus.errors import GenusError as GenusError
     from genus.predictor import Predictor as Predictor
@@ -26,13 +28,15 @@ _HOMES = {
     "Prediction": "genus.types",
     "Predictor": "genus.predictor",
     "Preprocess": "genus.types",
+    "compare": "genus.api",
     "evaluate": "genus.api",
+    "explain": "genus.api",
     "load": "genus.predictor",
     "train": "genus.api",
 }
 
 __version__ = version("genus")
-__all__ = ["GenusError", "Prediction", "Predictor", "Preprocess", "evaluate", "load", "train"]
+__all__ = ["GenusError", "Prediction", "Predictor", "Preprocess", "compare", "evaluate", "explain", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:

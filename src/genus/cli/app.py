@@ -12,6 +12,7 @@ from genus.cli.cache import cache
 from genus.cli.compare import compare
 from genus.cli.demo import demo
 from genus.cli.evaluate import evaluate
+from genus.cli.explain import explain
 from genus.cli.models import models
 from genus.cli.predict import predict
 from genus.cli.train import train
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, evaluate, predict, compare, models, cache, demo):
+for verb in (train, evaluate, predict, explain, compare, models, cache, demo):
     app.command()(verb)
 
 

@@ -34,7 +34,7 @@ def predict(
     from genus.predictor import load
     from genus.workflows.predict import CSV_HEAD, csv_row, find_pictures, json_row, predict_paths
 
-    listed = [line for path in paths for line in (_stdin_lines() if path == "-" else [path])]
+    listed = [line for path in paths for line in (stdin_lines() if path == "-" else [path])]
     pictures = find_pictures(listed)
     predictor = load(run, device=device)
     failed = 0
@@ -91,5 +91,6 @@ def _write_stdout(line: str) -> None:
     sys.stdout.flush()
 
 
-def _stdin_lines() -> list[str]:
+def stdin_lines() -> list[str]:
+    """The paths on stdin, one a line."""
     return [line for line in sys.stdin.read().splitlines() if line]

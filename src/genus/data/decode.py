@@ -113,16 +113,21 @@ def fit(image: Image.Image, preprocess: Preprocess) -> npt.NDArray[np.uint8]:
     pixels, except that nothing outside the square is computed, and that the margins on both sides are equal: a
     mirrored picture gives the mirrored result (within 2 of 255, from rounding).
     """
+    if preprocess.decode == "draft":
+        return _fit_with_fractions(image, preprocess)
+    return resize(np.array(image)[central_square(image.size, preprocess)], preprocess.size, preprocess.resample)
+
+
+def central_square(size: tuple[int, int], preprocess: Preprocess) -> tuple[slice, slice]:
+    """Rows and columns of what a model sees of a picture with this width and height."""
+    width, height = size
+    side = min(width, height) * preprocess.size / preprocess.short_side
+    return central(height, side), central(width, side)
+
+
+def _fit_with_fractions(image: Image.Image, preprocess: Preprocess) -> npt.NDArray[np.uint8]:
     width, height = image.size
     side = min(width, height) * preprocess.size / preprocess.short_side
-    if preprocess.decode == "draft":
-        return _fit_with_fractions(image, side, preprocess)
-    square = np.array(image)[central(height, side), central(width, side)]
-    return resize(square, preprocess.size, preprocess.resample)
-
-
-def _fit_with_fractions(image: Image.Image, side: float, preprocess: Preprocess) -> npt.NDArray[np.uint8]:
-    width, height = image.size
     box = ((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
     resampling = _PILLOW_RESAMPLING[preprocess.resample]
     return np.array(image.resize((preprocess.size, preprocess.size), resampling, box))

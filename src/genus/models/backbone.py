@@ -8,11 +8,14 @@ A model is a chain ``stages -> finish -> pool -> head``:
     logits    B x classes     head(pool(features(images)))
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+
+Rest = Callable[[Tensor], Tensor]
+"""B x C x h x w -> B x classes: a model from its ``evidence`` on."""
 
 
 @runtime_checkable
@@ -35,11 +38,22 @@ class Backbone(Protocol):
     def pool(self, features: Tensor) -> Tensor:
         """B x C x h x w -> B x num_features."""
 
+    def evidence(self, images: Tensor) -> tuple[Tensor, Rest]:
+        """Maps whose places still speak for themselves, B x C x h x w, and the rest of the way to the logits.
+
+        Heat maps show which places moved the logits.
+        """
+
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Every parameter exactly once, grouped by depth from input to output; the last group is the head."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """B x 3 x H x W -> B x classes."""
+
+
+def features_as_evidence(model: Backbone, images: Tensor) -> tuple[Tensor, Rest]:
+    """The ``evidence`` of a model that pools all places of its features alike."""
+    return model.features(images), lambda features: model.head(model.pool(features))
 
 
 class WithoutHead(nn.Module):

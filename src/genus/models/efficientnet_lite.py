@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genus.models.backbone import parameter_groups
+from genus.models.backbone import Rest, features_as_evidence, parameter_groups
 from genus.models.stochastic_depth import StochasticDepth
 
 STEM, TOP = 32, 1280
@@ -191,6 +191,10 @@ class EfficientNetLite(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """B x 3 x H x W -> B x classes."""
         return self.head(self.pool(self.features(images)))
+
+    def evidence(self, images: Tensor) -> tuple[Tensor, Rest]:
+        """The features."""
+        return features_as_evidence(self, images)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Stem, each block, top, head."""

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genus.models.attention import MultiHeadSelfAttention
-from genus.models.backbone import parameter_groups
+from genus.models.backbone import Rest, features_as_evidence, parameter_groups
 from genus.models.transformer import Block, initialise
 
 PATCH = 4
@@ -255,6 +255,10 @@ class Swin(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """B x 3 x H x W -> B x classes."""
         return self.head(self.pool(self.features(images)))
+
+    def evidence(self, images: Tensor) -> tuple[Tensor, Rest]:
+        """The features."""
+        return features_as_evidence(self, images)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embedding, each merging and block, the last norm, the head."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from genus.errors import MachineError, UsageError, nearest
-from genus.models.backbone import parameter_groups
+from genus.models.backbone import Rest, features_as_evidence, parameter_groups
 from genus.types import Preprocess
 
 
@@ -75,11 +75,45 @@ class TimmBackbone(nn.Module):
             return maps
         if self.form == "NHWC":
             return maps.permute(0, 3, 1, 2)
-        places = maps.shape[1] - self.prefix
-        rows = round(math.sqrt(places * images.shape[-2] / images.shape[-1]))
-        patches = maps[:, self.prefix :].transpose(1, 2).unflatten(2, (rows, places // rows))
+        patches = self._patches(maps, images)
         prefix = maps[:, : self.prefix].flatten(1)[:, :, None, None].expand(-1, -1, *patches.shape[2:])
         return torch.cat([prefix, patches], dim=1)
+
+    def _patches(self, tokens: Tensor, images: Tensor) -> Tensor:
+        """B x (P + h·w) x C -> B x C x h x w, without the prefix."""
+        places = tokens.shape[1] - self.prefix
+        rows = round(math.sqrt(places * images.shape[-2] / images.shape[-1]))
+        return tokens[:, self.prefix :].transpose(1, 2).unflatten(2, (rows, places // rows))
+
+    def evidence(self, images: Tensor) -> tuple[Tensor, Rest]:
+        """The features; of a transformer with ``blocks``, the patch tokens before the last two, as in our own ViT.
+
+        timm has no way to enter a network in its middle: for the rest of the way, the tokens are put in there while
+        the whole network runs.
+        """
+        blocks: Sequence[nn.Module] = getattr(self.network, "blocks", ())
+        if self.form != "tokens" or len(blocks) < 2:
+            return features_as_evidence(self, images)
+        entrance: nn.Module = blocks[-2]
+        seen: list[Tensor] = []
+
+        def watch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            seen.append(inputs[0])
+
+        with entrance.register_forward_pre_hook(watch):
+            self.network.forward_features(images)
+        prefix = seen[0][:, : self.prefix]
+
+        def rest(maps: Tensor) -> Tensor:
+            tokens = torch.cat([prefix, maps.flatten(2).transpose(1, 2)], dim=1)
+
+            def put_in(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+                return tokens, *inputs[1:]
+
+            with entrance.register_forward_pre_hook(put_in):
+                return self(images)
+
+        return self._patches(seen[0], images), rest
 
     def pool(self, features: Tensor) -> Tensor:
         """B x C x h x w -> B x num_features: timm's ``forward_head`` without its classifier."""

@@ -20,7 +20,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genus.models.backbone import parameter_groups
+from genus.models.backbone import Rest, features_as_evidence, parameter_groups
 
 GRID = 7  # places per side that the first fully connected layer expects: 224 / 32
 
@@ -91,6 +91,10 @@ class VGG(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """B x 3 x H x W -> B x classes."""
         return self.head(self.pool(self.features(images)))
+
+    def evidence(self, images: Tensor) -> tuple[Tensor, Rest]:
+        """The features."""
+        return features_as_evidence(self, images)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Each convolution block, the two fully connected layers, the head."""

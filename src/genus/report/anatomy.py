@@ -1,0 +1,165 @@
+"""The figures of a tutorial, on one's own picture: attention by head, patches, windows, hierarchy.
+
+``picture`` is what the model sees: S x S x 3 uint8. All functions give the bytes of a PNG.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genus.report.figure import BLUE, FAINT_INK, INK, ORANGE, house_style, to_png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Pixels = NDArray[np.uint8]
+Numbers = NDArray[np.floating]
+Place = tuple[int, int]
+"""Row and column."""
+
+PANEL = 2.1  # inches
+QUERY, KEYS = (1, 2), ((1, 1), (0, 1))  # the tutorial's example
+WHITE = "#ffffff"
+
+
+def attention_png(picture: Pixels, attention: Numbers) -> bytes:
+    """How much a ViT's class token takes from each patch: ``attention``, heads x h x w; each head has its own scale.
+
+    In front, the arithmetic behind every such number, on the smallest example: q = (1, 2), k₁ = (1, 1), k₂ = (0, 1).
+    """
+    heads = len(attention)
+
+    def draw(figure: "Figure", panels: Sequence["Axes"]) -> None:
+        _draw_example(panels[0])
+        panels[1].imshow(picture)
+        panels[1].set_title("the picture")
+        for number, (axes, taken) in enumerate(zip(panels[2:], attention, strict=True)):
+            _lay(axes, picture, taken)
+            axes.set_title(f"head {number + 1}: up to {100 * taken.max():.1f} %")
+
+    return _panels(2 + heads, draw, columns=5 if -(2 + heads) % 5 < -(2 + heads) % 4 else 4)
+
+
+def patches_png(picture: Pixels, positions: Numbers, similarity: Numbers, chosen: Place) -> bytes:
+    """Which patches are alike to a ViT, by position and by content; cosines, -1..1.
+
+    ``positions``: h x w x h x w, of the position table; ``similarity``: as that, of the patches after the last block;
+    ``chosen``: the patch that is compared with all others, marked in the pictures.
+    """
+
+    def draw(figure: "Figure", panels: Sequence["Axes"]) -> None:
+        panels[0].imshow(picture)
+        _mark(panels[0], picture, chosen, similarity.shape[:2])
+        panels[0].set_title("one patch")
+        _lay(panels[1], picture, (similarity[chosen] - similarity[chosen].min()))
+        _mark(panels[1], picture, chosen, similarity.shape[:2])
+        panels[1].set_title("patches that look like it")
+        panels[2].imshow(positions[chosen], cmap="viridis", vmin=-1, vmax=1)
+        panels[2].set_title("places near it, by the table")
+        panels[3].imshow(_mosaic(positions), cmap="viridis", vmin=-1, vmax=1, interpolation="nearest")
+        panels[3].set_title("the same for every place")
+
+    return _panels(4, draw)
+
+
+def windows_png(picture: Pixels, stages: Sequence[Sequence[tuple[int, int, Place, Numbers]]]) -> bytes:
+    """Swin's windows and the attention inside one. ``stages``: for each, its W-MSA block and its SW-MSA block, as
+    window, shift, asking token, and how much it takes from each token (rows x columns)."""
+
+    def draw(figure: "Figure", panels: Sequence["Axes"]) -> None:
+        cells = iter(panels)
+        for number, blocks in enumerate(stages):
+            for name, (window, shift, asker, attention) in zip(("W-MSA", "SW-MSA"), blocks, strict=True):
+                grid, looked = next(cells), next(cells)
+                grid.imshow(picture)
+                _draw_windows(grid, picture, attention.shape, window, shift)
+                rows, columns = attention.shape
+                moved = f", shifted by {shift}" if shift else ""
+                divided = f"windows of {window} x {window}{moved}" if window < max(rows, columns) else "one window"
+                grid.set_title(f"stage {number + 1} {name}: {rows} x {columns}\n{divided}")
+                _lay(looked, picture, attention)
+                _mark(looked, picture, asker, attention.shape)
+                looked.set_title("what one token takes\nfrom its window")
+
+    return _panels(4 * len(stages), draw, columns=4)
+
+
+def hierarchy_png(picture: Pixels, levels: Sequence[tuple[int, int, int, Numbers]]) -> bytes:
+    """What a network makes of a picture. ``levels``: stage, reduction, channels, colours (h x w x 3, 0..1)."""
+    several = len({channels for _, _, channels, _ in levels}) > 1
+
+    def draw(figure: "Figure", panels: Sequence["Axes"]) -> None:
+        panels[0].imshow(picture)
+        panels[0].set_title(f"the picture\n{picture.shape[0]} x {picture.shape[1]}")
+        for axes, (stage, reduction, channels, colours) in zip(panels[1:], levels, strict=True):
+            axes.imshow(colours, interpolation="nearest")
+            size = f"{colours.shape[0]} x {colours.shape[1]}" + (f" x {channels}" if several else "")
+            axes.set_title(f"stage {stage}: 1/{reduction}\n{size}")
+
+    return _panels(1 + len(levels), draw, columns=1 + len(levels))
+
+
+def _panels(count: int, draw: Callable[["Figure", Sequence["Axes"]], None], columns: int = 4) -> bytes:
+    from matplotlib.figure import Figure
+
+    with house_style():
+        columns = min(columns, count)
+        rows = math.ceil(count / columns)
+        figure = Figure(figsize=(PANEL * columns, 1.22 * PANEL * rows), layout="constrained")
+        panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+        for axes in panels:
+            axes.set_axis_off()
+        draw(figure, panels[:count])
+        return to_png(figure)
+
+
+def _lay(axes: "Axes", picture: Pixels, values: Numbers) -> None:
+    """``values`` (rows x columns, not negative) over the picture: grey where small, glowing where large."""
+    height, width = picture.shape[:2]
+    frame = (-0.5, width - 0.5, height - 0.5, -0.5)
+    axes.imshow(picture.mean(axis=2), cmap="gray", vmin=0, vmax=255)
+    share = values / max(float(values.max()), 1e-12)
+    axes.imshow(share, cmap="inferno", vmin=0, vmax=1, alpha=0.7 * share**0.5, extent=frame, interpolation="nearest")
+
+
+def _mark(axes: "Axes", picture: Pixels, place: Place, grid: Sequence[int]) -> None:
+    from matplotlib.patches import Rectangle
+
+    tall, wide = picture.shape[0] / grid[0], picture.shape[1] / grid[1]
+    corner = (place[1] * wide - 0.5, place[0] * tall - 0.5)
+    axes.add_patch(Rectangle(corner, wide, tall, fill=False, edgecolor=WHITE, linewidth=1.6))
+
+
+def _draw_windows(axes: "Axes", picture: Pixels, grid: Sequence[int], window: int, shift: int) -> None:
+    height, width = picture.shape[:2]
+    for line, length in ((axes.axhline, grid[0]), (axes.axvline, grid[1])):
+        side = height if line == axes.axhline else width
+        for token in range(shift or window, length, window):
+            line(token * side / length - 0.5, color=WHITE, linewidth=0.9)
+
+
+def _mosaic(positions: Numbers) -> Numbers:
+    """h x w x h x w -> one map for every place, with gaps between."""
+    rows, columns = positions.shape[:2]
+    padded = np.pad(positions, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=np.nan)
+    return padded.transpose(0, 2, 1, 3).reshape(rows * (rows + 2), columns * (columns + 2))
+
+
+def _draw_example(axes: "Axes") -> None:
+    """Two keys, a query, their scores q · k / √2 and the shares that softmax makes of them."""
+    scores = np.array(KEYS) @ QUERY / math.sqrt(len(QUERY))
+    shares = np.exp(scores) / np.exp(scores).sum()
+    axes.set_axis_on()
+    axes.set_aspect("equal")
+    axes.set(xlim=(-0.3, 2.6), ylim=(-0.3, 2.6), xticks=(0, 1, 2), yticks=(0, 1, 2))
+    axes.grid(visible=True)
+    for (x, y), name, color in ((QUERY, "q", INK), (KEYS[0], "k₁", BLUE), (KEYS[1], "k₂", ORANGE)):
+        axes.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "-|>", "color": color, "linewidth": 1.6})
+        axes.text(x + 0.08, y + 0.08, name, color=color)
+    lines = (f"q·k{'₁₂'[key]}/√2 = {scores[key]:.2f} → {shares[key]:.2f}" for key in range(len(KEYS)))
+    axes.set_title("a score and its share\n" + "\n".join(lines), fontsize=8)
+    axes.tick_params(labelsize=7, colors=FAINT_INK)

@@ -1,0 +1,137 @@
+"""``genus explain``: where in a picture the model looked."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from genus.bundle import Bundle
+from genus.data.decode import central_square, fit, open_rgb
+from genus.data.loader import Pixels, chunks
+from genus.engine.torch_engine import Normalise
+from genus.errors import PictureError, UsageError, nearest
+from genus.explanation.heat import heat_maps
+from genus.files import atomic, probe_writable, write_text
+from genus.predictor import Predictor
+from genus.report.heat import overlay, to_png
+from genus.tables import csv_text
+from genus.types import OnEvent, Progress, ignore_events
+from genus.workflows.figures import Look, draw_figure, require_figures
+from genus.workflows.predict import Row, predict_paths
+
+EXPLANATIONS = "explanations"  # the folder in a run, and in it the name of the table
+TABLE = f"{EXPLANATIONS}.csv"
+HEAD = ("path", "status", "label", "probability", "explained", "files", "error")
+LONG_SIDE = 1200  # pixels of the picture under a heat map, at most
+AT_A_TIME = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """The answer for one picture, the class that was ``explained``, and the ``files`` written: none after an error."""
+
+    row: Row
+    explained: str | None
+    files: tuple[Path, ...]
+
+
+def explain_paths(
+    predictor: Predictor,
+    paths: Sequence[str],
+    out: Path,
+    *,
+    label: str | None = None,
+    figures: Sequence[str] = (),
+    on_event: OnEvent = ignore_events,
+) -> Iterator[Explained]:
+    """``<name>.heat.png`` for every picture, in order, as they come; ``explanations.csv`` when all are done.
+
+    The class explained is ``label``, or the model's answer; ``figures`` are names in ``figures.FIGURES``, each one more
+    PNG a picture. Raises UsageError for a class, figure or folder that does not fit, MachineError when ``out`` cannot
+    be written.
+    """
+    bundle = predictor.bundle
+    if label is not None and label not in bundle.classes:
+        raise UsageError(f"The model has no class '{label}'.{nearest(label, bundle.classes)}")
+    require_figures(figures, bundle.model, bundle.architecture.name)
+    if out.is_dir() and any(out.iterdir()) and not (out / TABLE).exists():
+        raise UsageError(f"{out} holds other files. Choose another --out.")
+    probe_writable(out)
+    done: list[Explained] = []
+    for chunk in chunks(list(zip(paths, _names(paths), strict=True)), AT_A_TIME):
+        rows = list(predict_paths(predictor, [path for path, _ in chunk]))
+        for row, (_, name) in zip(rows, chunk, strict=True):
+            done.append(_explain(bundle, row, out / name, label, figures))
+            on_event(Progress("Explaining", len(done), len(paths)))
+            yield done[-1]
+    write_text(out / TABLE, csv_text([HEAD, *map(_csv_row, done)]))
+
+
+def heat_of(bundle: Bundle, pixels: Pixels, classes: Sequence[int]) -> NDArray[np.float32]:
+    """Where pictures as the model sees them (n x S x S x 3, uint8) speak for these classes (n): n x h x w."""
+    device = bundle.model.head.weight.device
+    images = Normalise(bundle.preprocess).to(device)(torch.from_numpy(pixels).to(device))
+    return heat_maps(bundle.model, images, classes).cpu().numpy()
+
+
+def laid_over(picture: Image.Image, heat: NDArray[np.floating], bundle: Bundle) -> Pixels:
+    """The whole picture with ``heat`` on the square of it that the model saw."""
+    rows, columns = central_square(picture.size, bundle.preprocess)
+    return overlay(np.asarray(picture), heat, (columns.start, rows.start, columns.stop, rows.stop))
+
+
+def _explain(bundle: Bundle, row: Row, stem: Path, label: str | None, figures: Sequence[str]) -> Explained:
+    if row.prediction is None:
+        return Explained(row, None, ())
+    try:
+        picture = open_rgb(Path(row.path), max(LONG_SIDE, bundle.preprocess.short_side))
+    except PictureError as error:
+        return Explained(Row(row.path, None, str(error)), None, ())
+    explained = label or row.prediction.label
+    pixels = fit(picture, bundle.preprocess)
+    heat = heat_of(bundle, pixels[None], [bundle.classes.index(explained)])[0]
+    picture.thumbnail((LONG_SIDE, LONG_SIDE), reducing_gap=2)
+    drawn = {"heat": to_png(laid_over(picture, heat, bundle))}
+    if figures:
+        look = _look(bundle, pixels, heat)
+        drawn |= {name: draw_figure(name, bundle.model, look) for name in figures}
+    files = []
+    for name, png in drawn.items():
+        files.append(stem.with_name(f"{stem.name}.{name}.png"))
+        with atomic(files[-1]) as temporary:
+            temporary.write_bytes(png)
+    return Explained(row, explained, tuple(files))
+
+
+def _look(bundle: Bundle, pixels: Pixels, heat: NDArray[np.floating]) -> Look:
+    """At the hottest place."""
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
+    place = (float(row) + 0.5) / heat.shape[0], (float(column) + 0.5) / heat.shape[1]
+    device = bundle.model.head.weight.device
+    image = Normalise(bundle.preprocess).to(device)(torch.from_numpy(pixels[None]).to(device))
+    return Look(pixels, image, place)
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """A file name without suffix for every path, none twice, also where capitals do not count."""
+    taken: set[str] = set()
+    names = []
+    for path in paths:
+        stem = Path(path).stem
+        candidates = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+        names.append(next(name for name in candidates if name.casefold() not in taken))
+        taken.add(names[-1].casefold())
+    return names
+
+
+def _csv_row(one: Explained) -> tuple[object, ...]:
+    found = one.row.prediction
+    files = " ".join(path.name for path in one.files)
+    if found is None:
+        return (one.row.path, one.row.status, None, None, None, None, one.row.error)
+    return (one.row.path, one.row.status, found.label, f"{found.probability:.6f}", one.explained, files, None)

@@ -1,0 +1,81 @@
+"""The figures of a tutorial on one's own picture: what they are called, which models have them, how they come about."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor
+
+from genus.data.loader import Pixels
+from genus.errors import UsageError
+from genus.explanation.hierarchy import hierarchy
+from genus.explanation.patches import attention_by_head, patch_similarity, position_similarity
+from genus.explanation.windows import windows
+from genus.models.backbone import Backbone
+from genus.models.efficientnet_lite import EfficientNetLite
+from genus.models.swin import Swin
+from genus.models.vgg import VGG
+from genus.models.vit import ViT
+from genus.report.anatomy import attention_png, hierarchy_png, patches_png, windows_png
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What a figure is drawn from: the square ``pixels`` that the model saw, the same normalised (1 x 3 x S x S), and
+    the ``place``, 0..1 from the top and from the left, whose surroundings are of interest."""
+
+    pixels: Pixels
+    image: Tensor
+    place: tuple[float, float]
+
+    def on(self, grid: Sequence[int]) -> tuple[int, int]:
+        """Row and column of the place on a grid of so many."""
+        return int(self.place[0] * grid[0]), int(self.place[1] * grid[1])
+
+
+def draw_figure(name: str, model: Backbone, look: Look) -> bytes:
+    """The PNG of figure ``name``, one of ``FIGURES``."""
+    return FIGURES[name][1](model, look)
+
+
+def require_figures(names: Sequence[str], model: Backbone, architecture: str) -> None:
+    """Raise UsageError when ``model``, called ``architecture``, has not all of these figures."""
+    offered = [f"--{name}" for name, (families, _) in FIGURES.items() if isinstance(model, families)]
+    for name in names:
+        if f"--{name}" not in offered:
+            families = " or ".join(family.__name__ for family in FIGURES[name][0])
+            raise UsageError(
+                f"--{name} shows how a {families} works; this run is {architecture}. "
+                f"It has: {', '.join(offered) or 'none of the figures'}."
+            )
+
+
+def _attention(model: Backbone, look: Look) -> bytes:
+    return attention_png(look.pixels, attention_by_head(cast(ViT, model), look.image)[-1].cpu().numpy())
+
+
+def _patches(model: Backbone, look: Look) -> bytes:
+    vit = cast(ViT, model)
+    similarity = patch_similarity(vit, look.image).cpu().numpy()
+    return patches_png(look.pixels, position_similarity(vit).cpu().numpy(), similarity, look.on(similarity.shape))
+
+
+def _windows(model: Backbone, look: Look) -> bytes:
+    stages = windows(cast(Swin, model), look.image, look.place)
+    drawn = [[(one.window, one.shift, one.asker, one.attention.cpu().numpy()) for one in stage] for stage in stages]
+    return windows_png(look.pixels, drawn)
+
+
+def _hierarchy(model: Backbone, look: Look) -> bytes:
+    levels = hierarchy(model, look.image)
+    drawn = [(level.stage, level.reduction, level.channels, level.colours.cpu().numpy()) for level in levels]
+    return hierarchy_png(look.pixels, drawn)
+
+
+FIGURES: dict[str, tuple[tuple[type, ...], Callable[[Backbone, Look], bytes]]] = {
+    "attention": ((ViT,), _attention),
+    "patches": ((ViT,), _patches),
+    "windows": ((Swin,), _windows),
+    "hierarchy": ((Swin, ViT, VGG, EfficientNetLite), _hierarchy),
+}
+"""Name -> the families that have it, and how it is drawn."""

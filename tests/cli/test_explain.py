@@ -1,0 +1,116 @@
+"""``genus explain``: heat maps and figures as files, one bad picture losing none of the others."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import genus as genus_package
+from genus.bundle import Architecture, Bundle, save_bundle
+from genus.demo import draw
+from genus.models.registry import preprocess_of
+from genus.types import Preprocess
+from tests.cli.conftest import Genus
+from tests.models.test_registry import TINY, tiny
+
+FIGURES = ("attention", "patches", "windows", "hierarchy")
+
+
+def run_of(name: str, folder: Path, **arguments: object) -> Path:
+    """A run with random weights."""
+    folder.mkdir()
+    model = tiny(name, **arguments)
+    size = 64 if name == "vit_tiny_patch16" else 96
+    preprocess = Preprocess(size, preprocess_of(name).mean, preprocess_of(name).std, crop=0.9)
+    save_bundle(
+        Bundle(model, Architecture(name, {**TINY[name], **arguments}), ("daisy", "rose", "tulip"), preprocess), folder
+    )
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    (folder / "more").mkdir(parents=True)
+    draw("daisy", 1, 240).crop((0, 0, 240, 160)).save(folder / "one.jpg")
+    draw("rose", 2, 120).save(folder / "more" / "ONE.png")
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def test_heat_maps_in_the_frame_of_the_picture(genus: Genus, trained: Path, pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    before = {path: path.read_bytes() for path in pictures.rglob("*.*")}
+    result = genus("explain", trained, pictures, "--out", out)
+    assert result.code == 6
+    assert "1 of 3 pictures could not be read" in result.err
+    with Image.open(out / "one-2.heat.png") as heat, Image.open(out / "ONE.heat.png") as other:
+        assert heat.size == (240, 160)
+        assert other.size == (120, 120)
+        pixels = np.asarray(heat).astype(int)
+    outside = np.concatenate([pixels[:, :20], pixels[:, -20:]], axis=1)
+    assert np.ptp(outside, axis=2).max() <= 1  # grey, and dark: the model did not see it
+    assert outside.mean() < 0.5 * pixels[20:140, 60:180].mean()
+    assert np.ptp(pixels[20:140, 60:180], axis=2).max() > 60  # something glows
+    rows = list(csv.DictReader((out / "explanations.csv").read_text().splitlines()))
+    assert [(Path(row["path"]).name, row["status"], row["files"]) for row in rows] == [
+        ("broken.jpg", "error", ""),
+        ("ONE.png", "ok", "ONE.heat.png"),
+        ("one.jpg", "ok", "one-2.heat.png"),
+    ]
+    assert {path: path.read_bytes() for path in pictures.rglob("*.*")} == before
+
+
+def test_another_class_has_another_map(genus: Genus, trained: Path, pictures: Path, tmp_path: Path) -> None:
+    for label in ("daisy", "rose"):
+        assert genus("explain", trained, pictures / "one.jpg", "--out", tmp_path / label, "--label", label).code == 0
+    daisy, rose = ((tmp_path / label / "one.heat.png").read_bytes() for label in ("daisy", "rose"))
+    assert daisy != rose
+    row = next(csv.DictReader((tmp_path / "rose" / "explanations.csv").read_text().splitlines()))
+    assert row["explained"] == "rose"
+    result = genus("explain", trained, pictures / "one.jpg", "--label", "rosé")
+    assert result.code == 2
+    assert "'rose'" in result.err
+
+
+@pytest.mark.parametrize(
+    ("name", "offered"),
+    [
+        ("swin_tiny", {"windows", "hierarchy"}),
+        ("vit_tiny_patch16", {"attention", "patches", "hierarchy"}),
+        ("vgg11", {"hierarchy"}),
+    ],
+)
+def test_figures_of_each_family(name: str, offered: set[str], genus: Genus, pictures: Path, tmp_path: Path) -> None:
+    arguments = {"depth": 4} if name == "vit_tiny_patch16" else {"depths": (2, 2)} if name == "swin_tiny" else {}
+    run, out = run_of(name, tmp_path / "run", **arguments), tmp_path / "out"
+    wanted = [f"--{figure}" for figure in sorted(offered)]
+    result = genus("explain", run, pictures / "one.jpg", "--out", out, *wanted)
+    assert result.code == 0, result.err
+    for figure in ("heat", *offered):
+        with Image.open(out / f"one.{figure}.png") as picture:
+            assert min(picture.size) >= 96
+            assert len(np.unique(np.asarray(picture.convert("L")))) > 20
+    for figure in set(FIGURES) - offered:
+        refused = genus("explain", run, pictures / "one.jpg", f"--{figure}")
+        assert refused.code == 2
+        assert all(f"--{one}" in refused.err for one in offered)
+
+
+def test_a_folder_with_other_files_is_left_alone(genus: Genus, trained: Path, pictures: Path, tmp_path: Path) -> None:
+    result = genus("explain", trained, pictures / "one.jpg", "--out", pictures)
+    assert result.code == 2
+    assert not list(pictures.rglob("*.heat.png"))
+    run = shutil.copytree(trained, tmp_path / "run")
+    again = [genus("explain", run, pictures / "one.jpg").code for _ in range(2)]
+    assert again == [0, 0]
+    assert (run / "explanations" / "one.heat.png").exists()
+
+
+def test_from_python(trained: Path, pictures: Path, tmp_path: Path) -> None:
+    explained = genus_package.explain(trained, [pictures], tmp_path / "out", figures=["hierarchy"])
+    assert [len(one.files) for one in explained] == [0, 2, 2]
+    assert all(path.exists() for one in explained for path in one.files)
