@@ -99,6 +99,11 @@ def add_to_record(folder: Path, **values: Any) -> None:
     write_json(folder / DESCRIPTION, {**_read_description(folder / DESCRIPTION), **values})
 
 
+def read_record(folder: Path) -> dict[str, Any]:
+    """All that ``genus.json`` says, the record of the training among it. Raises ModelError."""
+    return _read_description(folder / DESCRIPTION)
+
+
 def load_bundle(folder: Path) -> Bundle:
     """Read what ``save_bundle`` wrote; the model is in eval mode on the CPU.
 

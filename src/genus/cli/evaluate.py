@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genus.cli.console import Screen, say, show_evaluation, show_table, shown
-from genus.errors import UsageError
 
 if TYPE_CHECKING:
     from genus.evaluation.learning_curve import LearningCurve
@@ -33,28 +32,21 @@ def evaluate(
 
     Example: genus evaluate runs/photos-swin_tiny-1 --label-errors
     """
-    if data and (learning_curve or label_errors):
-        raise UsageError("--learning-curve and --label-errors study the run's own pictures. Leave DATA out.")
     from genus.workflows.evaluate import evaluate_run
 
     with Screen() as screen:
-        result = evaluate_run(run, data, device=device, on_event=screen)
+        result = evaluate_run(
+            run, data, learning_curve=learning_curve, label_errors=label_errors, device=device, on_event=screen
+        )
     show_evaluation(result.test)
-    say(f"Written to {result.out}: metrics.json, confusion.csv, confusion.png")
-    if learning_curve:
-        from genus.workflows.study import measure_learning_curve
-
-        with Screen() as screen:
-            curve = measure_learning_curve(run, device, screen)
-        _show_curve(curve, result.classes)
-        say(f"Written to {run}: learning_curve.json, learning_curve.png")
-    if label_errors:
-        from genus.workflows.study import find_label_errors
-
-        with Screen() as screen:
-            suspects = find_label_errors(run, device, screen)
-        _show_suspects(suspects)
-        say(f"Written to {run}: label_errors.csv")
+    written = ["report.html", "metrics.json", "confusion.csv", "confusion.png"]
+    if result.curve:
+        _show_curve(result.curve, result.classes)
+        written += ["learning_curve.json", "learning_curve.png"]
+    if result.suspects is not None:
+        _show_suspects(result.suspects)
+        written.append("label_errors.csv")
+    say(f"Written to {result.out}: {', '.join(written)}")
 
 
 def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:

@@ -131,4 +131,6 @@ def train(
     say()
     show_evaluation(result.test)
     say(f"Run: {result.run} ({result.seconds:.0f} s)")
+    if result.test:
+        say(f"Look at it: {result.run / 'report.html'}")
     say(f"Name pictures with it: genus predict {result.run} PICTURE...")

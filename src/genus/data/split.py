@@ -113,7 +113,7 @@ def split(inspected: Sequence[Inspected], seed: int, earlier: Split | None = Non
         for item, part in zip(inspected, kept, strict=True)
     )
     _require_trained(pictures)
-    cautions = (*_moved_cautions(inspected, bound), *_leak_cautions(pictures), *_label_cautions(pictures))
+    cautions = (*_moved_cautions(inspected, bound), *leak_cautions(pictures), *label_cautions(pictures))
     return Split(pictures, seed, notes, cautions)
 
 
@@ -207,7 +207,8 @@ def _moved_cautions(inspected: Sequence[Inspected], bound: Sequence[Part | None]
         yield f"The earlier split holds, though the folder now gives another part to {plural(moved, 'picture')}."
 
 
-def _leak_cautions(pictures: Sequence[Member]) -> Iterator[str]:
+def leak_cautions(pictures: Sequence[Member]) -> Iterator[str]:
+    """Copies of one file on several sides, and what that does to the numbers."""
     contents = {part: {member.sha256 for member in pictures if member.part == part} for part in Part}
     for part, other, result in (
         (Part.TEST, Part.TRAIN, "the test accuracy is too high"),
@@ -220,7 +221,8 @@ def _leak_cautions(pictures: Sequence[Member]) -> Iterator[str]:
             yield f"{which} byte-identical to pictures of {other}: {result}."
 
 
-def _label_cautions(pictures: Sequence[Member]) -> Iterator[str]:
+def label_cautions(pictures: Sequence[Member]) -> Iterator[str]:
+    """Copies of one file under two labels."""
     first: dict[str, Member] = {}
     twice: dict[str, Member] = {}
     for member in pictures:

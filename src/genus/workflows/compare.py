@@ -11,7 +11,9 @@ from genus.errors import DataError
 from genus.evaluation.comparison import Comparison, compare
 from genus.evaluation.intervals import Estimate, wilson
 from genus.types import Caution, OnEvent, Part, Progress, ignore_events
-from genus.workflows.evaluate import as_trained, log_opening, own_split
+from genus.workflows.evaluate import as_trained
+from genus.workflows.pictures import own_split
+from genus.workflows.run_folder import log_opening
 
 
 @dataclass(frozen=True, slots=True)

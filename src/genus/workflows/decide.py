@@ -22,7 +22,7 @@ from genus.training.scaling import Table
 from genus.types import Caution, KnownRule, OnEvent, Part, Preprocess
 from genus.workflows.compute import Compute
 from genus.workflows.fit_head import spread
-from genus.workflows.pictures import Pictures, labels_of
+from genus.workflows.pictures import Pictures, Side, labels_of
 
 INDEXED = 10_000  # training pictures at most
 
@@ -37,6 +37,18 @@ class Decisions:
     temperature: float = 1.0
     known_rule: KnownRule | None = None
     index: Index | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """The answers of ``bundle`` for N pictures: ``logits`` N x classes, which are ``known`` (N, None where the bundle
+    has no rule for that), and how good they are."""
+
+    bundle: Bundle
+    side: Side
+    logits: NDArray[np.float32]
+    known: NDArray[np.bool_] | None
+    evaluation: Evaluation
 
 
 def through(model: Backbone, preprocess: Preprocess, compute: Compute, on_event: OnEvent) -> Look:
@@ -84,24 +96,19 @@ def decide(
     return Decisions(temperature, KnownRule(max_error, at_least or 0.0, furthest), index)
 
 
-def assess(
-    bundle: Bundle,
-    logits: NDArray[np.float32],
-    distances: NDArray[np.float32] | None,
-    labels: NDArray[np.int64],
-    groups: NDArray[np.int64],
-) -> Evaluation:
-    """All numbers of the answers that ``bundle`` gives."""
+def judge(bundle: Bundle, side: Side, logits: NDArray[np.float32], distances: NDArray[np.float32] | None) -> Judged:
+    """Hold the answers of ``bundle`` for the pictures of ``side`` against the truth."""
     rule, known = bundle.known_rule, None
     if rule and distances is not None:
         confidence = softmax(logits / bundle.temperature).max(axis=1)
         known = np.array([rule.holds(*answer) for answer in zip(confidence, distances, strict=True)])
-    return evaluate(
+    evaluation = evaluate(
         logits,
-        labels,
+        side.labels,
         bundle.classes,
         temperature=bundle.temperature,
-        groups=groups,
+        groups=side.groups,
         known=known,
         max_error=rule.max_error if rule else 0.0,
     )
+    return Judged(bundle, side, logits, known, evaluation)

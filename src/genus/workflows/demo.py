@@ -17,7 +17,7 @@ from genus.types import Note, OnEvent, Part, ignore_events
 from genus.workflows.choose_model import EMBEDDED
 from genus.workflows.pictures import read_split
 from genus.workflows.predict import Row, predict_paths
-from genus.workflows.run_folder import CONFUSION_PNG, CURVES_PNG, METRICS, SPLIT
+from genus.workflows.run_folder import CONFUSION_PNG, CURVES_PNG, METRICS, REPORT, SPLIT
 from genus.workflows.train import TrainResult, train
 
 PER_CLASS = 120
@@ -50,6 +50,7 @@ def run_demo(out: Path, seed: int = 0, on_event: OnEvent = ignore_events) -> Dem
         temporary.write_bytes(answers_png([_answered(member, row) for member, row in zip(chosen, rows, strict=True)]))
     files = (
         (pictures, "the drawn pictures"),
+        (run / REPORT, "the report: open it in a browser"),
         (run / ANSWERS_PNG, "six test pictures and what the model calls them"),
         (run / CONFUSION_PNG, "which species is taken for which"),
         (run / CURVES_PNG, "loss, accuracy and learning rate over the epochs"),

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,51 +10,69 @@ import numpy as np
 
 from genus.bundle import Bundle, load_bundle
 from genus.data.folder import scan
-from genus.data.split import Split
 from genus.data.threads import default_workers
 from genus.engine.device import choose_device, choose_precision
 from genus.engine.openvino_engine import OpenVinoEngine, installed
-from genus.errors import DataError, ModelError
+from genus.errors import DataError, UsageError
+from genus.evaluation.learning_curve import LearningCurve
 from genus.evaluation.metrics import Evaluation, to_json
 from genus.files import atomic, make_folder, write_json, write_text
 from genus.models.backbone import WithoutHead
 from genus.predictor import Predictor
 from genus.report.confusion import confusion_csv, confusion_png
 from genus.types import Caution, OnEvent, Part, Progress, ignore_events
-from genus.workflows.decide import assess
-from genus.workflows.pictures import Side, read_split, side_of
-from genus.workflows.run_folder import CONFUSION_CSV, CONFUSION_PNG, METRICS, SPLIT, TEST_LOG, append_line
+from genus.workflows.decide import Judged, judge
+from genus.workflows.pictures import Side, own_split, side_of
+from genus.workflows.report import write_report
+from genus.workflows.run_folder import CONFUSION_CSV, CONFUSION_PNG, METRICS, log_opening
+from genus.workflows.study import Suspect, find_label_errors, measure_learning_curve
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluateResult:
-    """``out`` holds metrics.json, confusion.csv and confusion.png."""
+    """``out`` holds report.html, metrics.json, confusion.csv and confusion.png; ``curve`` and ``suspects`` are None
+    where they were not asked for."""
 
     run: Path
     out: Path
     classes: tuple[str, ...]
     test: Evaluation
+    curve: LearningCurve | None
+    suspects: list[Suspect] | None
 
 
 def evaluate_run(
-    run: Path, data: Path | None = None, *, device: str = "auto", on_event: OnEvent = ignore_events
+    run: Path,
+    data: Path | None = None,
+    *,
+    learning_curve: bool = False,
+    label_errors: bool = False,
+    device: str = "auto",
+    on_event: OnEvent = ignore_events,
 ) -> EvaluateResult:
     """Evaluate on the run's own test part, or on all pictures of ``data`` (its ``test`` part where it has one).
 
-    Classes are matched by name. Raises ModelError (no sound run), DataError (pictures gone, a class never trained).
+    Classes are matched by name. ``learning_curve`` and ``label_errors`` study the run's own pictures (see ``study``).
+    Raises ModelError (no sound run), DataError (pictures gone, a class never trained), UsageError for a study of other
+    pictures.
     """
+    if data and (learning_curve or label_errors):
+        raise UsageError("--learning-curve and --label-errors study the run's own pictures. Leave DATA out.")
     bundle = load_bundle(run)
     predictor = as_trained(bundle, device)
     if data is None:
-        test = judge(predictor, _own_test_part(run, bundle), on_event)
-        log_opening(run, "evaluate", test.n, test.accuracy.value)
+        judged = examine(predictor, _own_test_part(run, bundle), on_event)
+        log_opening(run, "evaluate", judged.evaluation.n, judged.evaluation.accuracy.value)
         out, val = run, _read_metrics(run).get("val")
     else:
-        test = judge(predictor, _side_of(data, bundle.classes, on_event), on_event)
+        judged = examine(predictor, _side_of(data, bundle.classes, on_event), on_event)
         out, val = run / f"evaluate-{data.resolve().stem}", None
     make_folder(out)
-    write_evaluation(out, bundle.classes, test, val)
-    return EvaluateResult(run, out, bundle.classes, test)
+    write_evaluation(out, bundle.classes, judged.evaluation, val)
+    curve = measure_learning_curve(run, device, on_event) if learning_curve else None
+    suspects = find_label_errors(run, device, on_event) if label_errors else None
+    write_report(out, run, judged)
+    return EvaluateResult(run, out, bundle.classes, judged.evaluation, curve, suspects)
 
 
 def as_trained(bundle: Bundle, device: str) -> Predictor:
@@ -69,14 +86,8 @@ def as_trained(bundle: Bundle, device: str) -> Predictor:
     return Predictor(bundle, device=device, engine=engine)
 
 
-def log_opening(run: Path, command: str, pictures: int, accuracy: float) -> None:
-    """Note in ``run`` that its test part was opened."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    append_line(run / TEST_LOG, {"time": now, "command": command, "pictures": pictures, "accuracy": accuracy})
-
-
-def judge(predictor: Predictor, side: Side, on_event: OnEvent) -> Evaluation:
-    """The Predictor's answers for the pictures of ``side``, held against the truth. Raises DataError for none."""
+def examine(predictor: Predictor, side: Side, on_event: OnEvent) -> Judged:
+    """Ask ``predictor`` about the pictures of ``side``. Raises DataError when none can be read."""
     logits, distances, kept, failed = [], [], [], []
     for answer in predictor.answers(side.paths):
         if answer.logits is None:
@@ -90,9 +101,8 @@ def judge(predictor: Predictor, side: Side, on_event: OnEvent) -> Evaluation:
         raise DataError(f"None of the {len(side)} test pictures can be read{f': {failed[0]}' if failed else ''}.")
     if failed:
         on_event(Caution(f"{len(failed)} test pictures cannot be read and are left out; first: {failed[0]}."))
-    seen = side.take(kept)
     far = None if distances[0] is None else np.array(distances, np.float32)
-    return assess(predictor.bundle, np.stack(logits), far, seen.labels, seen.groups)
+    return judge(predictor.bundle, side.take(kept), np.stack(logits), far)
 
 
 def write_evaluation(folder: Path, classes: Sequence[str], test: Evaluation | None, val: dict[str, Any] | None) -> None:
@@ -104,15 +114,6 @@ def write_evaluation(folder: Path, classes: Sequence[str], test: Evaluation | No
         write_text(folder / CONFUSION_CSV, confusion_csv(test.confusion, classes))
         with atomic(folder / CONFUSION_PNG) as temporary:
             temporary.write_bytes(confusion_png(test.confusion, classes, title))
-
-
-def own_split(run: Path, bundle: Bundle) -> Split:
-    """The split of ``run``. Raises ModelError when it is not there, DataError when it is damaged."""
-    if not (run / SPLIT).exists():
-        raise ModelError(
-            f"{run} has no {SPLIT}, so its test part is not known. Name the pictures: genus evaluate RUN DATA."
-        )
-    return read_split(run / SPLIT, Path(bundle.record.get("data", {}).get("root", ".")))
 
 
 def _own_test_part(run: Path, bundle: Bundle) -> Side:

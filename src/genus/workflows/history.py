@@ -21,7 +21,7 @@ def recorded(results: Iterator[Result], folder: Path, on_event: OnEvent) -> tupl
 
     Gives back the results of the whole run: of one that was resumed, also those from before the interruption.
     """
-    history = list(_earlier(folder))
+    history = list(read_history(folder))
     with open_tracker(folder) as track:
         for number, result in enumerate(results):
             if number == 0:
@@ -68,8 +68,8 @@ def write_curves(history: Iterable[Result], folder: Path) -> None:
             temporary.write_bytes(curves_png(epochs))
 
 
-def _earlier(folder: Path) -> Iterator[Result]:
-    """The lines that an interrupted run left. A line that was cut off is the last one, and counts as not written."""
+def read_history(folder: Path) -> Iterator[Result]:
+    """The lines of ``metrics.jsonl``. A line that was cut off is the last one, and counts as not written."""
     if not (folder / HISTORY).exists():
         return
     for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines():

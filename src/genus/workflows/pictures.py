@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from genus.bundle import Bundle
 from genus.config import TrainConfig
 from genus.data.folder import Catalog, plural
 from genus.data.inspect import BadFile, Consumer, bad_files_csv, inspect, require_usable
 from genus.data.split import Member, Split, split
 from genus.data.threads import default_workers
-from genus.errors import DataError, UsageError
+from genus.errors import DataError, ModelError, UsageError
 from genus.files import write_json, write_text
 from genus.types import Caution, Note, OnEvent, Part, Preprocess
 from genus.workflows.run_folder import BAD_FILES, SPLIT
@@ -105,6 +106,15 @@ def prepare_pictures(
     sizes = ", ".join(f"{len(parts.members(part))} {part}" for part in Part)
     on_event(Note(f"Split: {sizes}."))
     return Pictures(catalog.root, catalog.classes, parts, inspection.bad)
+
+
+def own_split(run: Path, bundle: Bundle) -> Split:
+    """The split of ``run``. Raises ModelError when it is not there, DataError when it is damaged."""
+    if not (run / SPLIT).exists():
+        raise ModelError(
+            f"{run} has no {SPLIT}, so its test part is not known. Name the pictures: genus evaluate RUN DATA."
+        )
+    return read_split(run / SPLIT, Path(bundle.record.get("data", {}).get("root", ".")))
 
 
 def read_split(path: Path, root: Path) -> Split:

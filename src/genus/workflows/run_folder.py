@@ -3,6 +3,7 @@
 import itertools
 import tomllib
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ OUT_OF_FOLD = "out_of_fold.csv"
 LEARNING_CURVE = "learning_curve.json"
 LEARNING_CURVE_PNG = "learning_curve.png"
 LABEL_ERRORS = "label_errors.csv"
+REPORT = "report.html"
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
 LAST = "last.safetensors"
@@ -80,6 +82,12 @@ def append_line(path: Path, value: dict[str, Any]) -> None:
     """Add one JSON line; what was there before stays."""
     with path.open("a", encoding="utf-8", newline="\n") as file:
         file.write(json_text(value) + "\n")
+
+
+def log_opening(run: Path, command: str, pictures: int, accuracy: float) -> None:
+    """Note in ``run`` that its test part was opened."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    append_line(run / TEST_LOG, {"time": now, "command": command, "pictures": pictures, "accuracy": accuracy})
 
 
 def _write_toml(path: Path, values: dict[str, Any]) -> None:

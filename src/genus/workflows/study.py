@@ -24,10 +24,9 @@ from genus.types import OnEvent, Part, ignore_events
 from genus.workflows.choose_model import prepare_model
 from genus.workflows.compute import choose_compute
 from genus.workflows.crossval import Looked, fit_of, look, out_of_fold
-from genus.workflows.evaluate import log_opening, own_split
 from genus.workflows.frozen import open_frozen_part
-from genus.workflows.pictures import groups_of
-from genus.workflows.run_folder import CONFIG, LABEL_ERRORS, LEARNING_CURVE, LEARNING_CURVE_PNG
+from genus.workflows.pictures import groups_of, own_split
+from genus.workflows.run_folder import CONFIG, LABEL_ERRORS, LEARNING_CURVE, LEARNING_CURVE_PNG, log_opening
 
 FOLDS = 5
 

@@ -23,16 +23,24 @@ from genus.types import Caution, Note, OnEvent, Part, ignore_events
 from genus.workflows.choose_model import Start, choose_name, prepare_model
 from genus.workflows.compute import Compute, choose_compute
 from genus.workflows.crossval import cross_validate, pooled
-from genus.workflows.decide import Look, assess, decide, through
-from genus.workflows.evaluate import log_opening, write_evaluation
+from genus.workflows.decide import Judged, Look, decide, judge, through
+from genus.workflows.evaluate import write_evaluation
 from genus.workflows.fine_tune import fine_tune, recipe_of
 from genus.workflows.fit_head import fit_head, learn_validation_too, seen_members
 from genus.workflows.frozen import FrozenPart, open_frozen_part
 from genus.workflows.history import Result, recorded, verdict_on_validation, write_curves
 from genus.workflows.lesson import full_lesson
 from genus.workflows.partial import announce, partial_lesson, require_stage
-from genus.workflows.pictures import Pictures, groups_of, labels_of, prepare_pictures
-from genus.workflows.run_folder import CHECKPOINT, open_run, update_config, with_measured_epochs, write_config
+from genus.workflows.pictures import Pictures, prepare_pictures
+from genus.workflows.report import write_report
+from genus.workflows.run_folder import (
+    CHECKPOINT,
+    log_opening,
+    open_run,
+    update_config,
+    with_measured_epochs,
+    write_config,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +95,16 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
         history = recorded(results, folder, on_event)
         head_only = frozen if config.freeze_layers and not config.freeze_until else None
         save_bundle(_bundle(start, head_only, pictures, config, compute, history, on_event), folder)
-        test = _test(folder, pictures, compute, head_only, on_event)
-    if test:
-        add_to_record(folder, metrics={"test": {"n": test.n, "accuracy": test.accuracy.value}})
+        judged = _test(folder, pictures, compute, head_only, on_event)
+    test = judged.evaluation if judged else None
+    metrics = {"test": {"n": test.n, "accuracy": test.accuracy.value}} if test else {}
+    add_to_record(folder, metrics=metrics, seconds=round(time.monotonic() - begun, 1))
     val = verdict_on_validation(history, len(pictures.side(Part.VAL)), frozen=head_only is not None)
     write_evaluation(folder, pictures.classes, test, val)
     write_curves(history, folder)
     (folder / CHECKPOINT).unlink(missing_ok=True)
+    if judged:
+        write_report(folder, folder, judged)
     return TrainResult(folder, pictures.classes, test, history, time.monotonic() - begun)
 
 
@@ -149,25 +160,25 @@ def _bundle(
 
 def _test(
     folder: Path, pictures: Pictures, compute: Compute, frozen: FrozenPart | None, on_event: OnEvent
-) -> Evaluation | None:
+) -> Judged | None:
     """Open the sealed test part, once, with the model as it was saved; a ``frozen`` part has looked at it already."""
-    members = pictures.split.members(Part.TEST)
-    if not members:
+    side = pictures.side(Part.TEST)
+    if not len(side):
         on_event(Caution("There is no test picture: the accuracy of this model is not known."))
         return None
     bundle = load_bundle(folder)
     if frozen is None:
         place(bundle.model, compute.device)
     look = frozen.rows if frozen else through(bundle.model, bundle.preprocess, compute, on_event)
-    rows, kept = look(members, "Testing")
+    rows, kept = look(pictures.split.members(Part.TEST), "Testing")
     if not len(kept):
         raise DataError("No test picture could be read any more. Are the files still there?")
     features = rows[:]
     logits = head_logits(bundle.model.head, features)
     distances = bundle.index.distances(features) if bundle.index else None
-    test = assess(bundle, logits, distances, labels_of(members, pictures.classes)[kept], groups_of(members)[kept])
-    log_opening(folder, "train", test.n, test.accuracy.value)
-    return test
+    judged = judge(bundle, side.take(kept), logits, distances)
+    log_opening(folder, "train", judged.evaluation.n, judged.evaluation.accuracy.value)
+    return judged
 
 
 def _record(config: TrainConfig, start: Start, pictures: Pictures, compute: Compute, engine: str) -> dict[str, Any]:

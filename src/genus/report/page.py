@@ -1,0 +1,146 @@
+"""A report as one HTML file: pictures, style and script inside it, and nothing fetched from anywhere.
+
+Names of classes and files come from strangers. Every text passes ``_visible`` and is then escaped by Jinja; the script
+makes text nodes of what it is given; a content security policy allows this style and this script and no other.
+"""
+
+import base64
+import hashlib
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from genus.report.confusion import percentage
+from genus.report.content import Interval, Picture, Report
+from genus.report.figure import printable
+from genus.report.matrix import cells, most_confused, size
+from genus.report.svg import chart_svg
+
+SECTIONS = {
+    "confusion": "Confusion matrix",
+    "rows": "Classes",
+    "numbers": "Further results",
+    "worst": "Worst mistakes",
+    "least_certain": "Least certain",
+    "charts": "Charts",
+    "doubtful": "Doubtful labels",
+    "data": "The pictures",
+    "facts": "The run",
+    "card": "Model card",
+}
+"""Fields of a report, in the order of the page, and their headings."""
+
+STYLES = ("page.css", "tables.css", "cards.css", "media.css")  # of two rules, the later one counts
+
+
+def render(report: Report) -> str:
+    """The text of the HTML file. The same report gives the same text.
+
+    Raises ValueError when the confusion matrix is not K x K for the K classes, and KeyError when a picture has a
+    label that is none of them.
+    """
+    matrix = cells(report.confusion)
+    if len(matrix) != len(report.classes):
+        raise ValueError(f"The confusion matrix has {len(matrix)} rows, but there are {len(report.classes)} classes.")
+    images = _images(report)
+    style, script = "\n".join(map(_resource, STYLES)), _resource("page.js")
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            report=report,
+            sections={name: title for name, title in SECTIONS.items() if getattr(report, name)},
+            matrix=matrix,
+            size=size(len(matrix)),
+            confused=most_confused(matrix),
+            images=images,
+            data=_data(report, images),
+            style=Markup(style),
+            script=Markup(script),
+            policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
+            "base-uri 'none'; form-action 'none'",
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("genus.report", "web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": lambda share: escape(_percent(share)),
+        "between": lambda interval: escape(_between(interval)),
+        "of": lambda part, whole: escape(percentage(part, whole).replace(" ", "\u00a0")),
+        "place": lambda share: f"{100 * share:.1f}",  # on a scale of 100 units
+        "lines": _lines,
+        "chart_svg": chart_svg,
+    }
+    return environment
+
+
+def _visible(value: object) -> object:
+    """Text from outside on one line, without control characters and halves of characters."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _lines(text: str) -> Markup:
+    """The same of a text that may have several lines."""
+    return escape("\n".join(map(printable, text.splitlines())))
+
+
+def _percent(share: float) -> str:
+    """0..1 in percent, where 0 % and 100 % mean exactly that: ``93.4 %``, ``>99.9 %``."""
+    if 0.9995 <= share < 1:
+        return ">99.9\u00a0%"
+    if 0 < share < 0.0005:
+        return "<0.1\u00a0%"
+    return f"{100 * share:.1f}\u00a0%"
+
+
+def _between(interval: Interval) -> str:
+    return f"{100 * interval[1]:.1f}–{100 * interval[2]:.1f}\u00a0%"
+
+
+def _images(report: Report) -> dict[bytes, int]:
+    """Every JPEG of the report with its number, each once: what looks alike is often the same picture."""
+    studies = (*report.worst, *report.least_certain)
+    found = [picture.thumbnail for picture in report.pictures]
+    found += [image for study in studies for image in (study.plain, study.heat)]
+    found += [alike.thumbnail for study in studies for alike in study.alike]
+    found += [picture.thumbnail for picture in report.doubtful]
+    return {image: number for number, image in enumerate(dict.fromkeys(found))}
+
+
+def _data(report: Report, images: dict[bytes, int]) -> dict[str, Any]:
+    """What the script needs: names of the classes, JPEGs in base64, and the pictures behind the cells."""
+    number = {label: k for k, label in enumerate(report.classes)}
+
+    def row(picture: Picture) -> dict[str, Any]:
+        return {
+            "path": printable(picture.path),
+            "truth": number[picture.truth],
+            "top": [(number[label], _percent(probability)) for label, probability in picture.top],
+            "known": picture.known,
+            "image": images[picture.thumbnail],
+        }
+
+    return {
+        "classes": [printable(label) for label in report.classes],
+        "images": [base64.b64encode(image).decode() for image in images],
+        "pictures": [row(picture) for picture in report.pictures],
+    }
+
+
+def _resource(name: str) -> str:
+    return (files("genus.report") / "web" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,119 @@
+"""The report of a run: what it says is what metrics.json and the terminal say, and it shows the run's own pictures."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import FAST, Genus
+
+
+class _Text(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append(data.strip())
+
+
+def text_of(report: Path) -> str:
+    parser = _Text()
+    parser.feed(report.read_text(encoding="utf-8"))
+    return re.sub(r"\s+", " ", " ".join(parser.texts))
+
+
+def data_of(report: Path) -> dict:
+    block = re.search(r'<script type="application/json"[^>]*>(.*?)</script>', report.read_text("utf-8"), re.DOTALL)
+    assert block
+    return json.loads(block[1])
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+def test_report_terminal_and_json_say_the_same(genus: Genus, run: Path) -> None:
+    result = genus("evaluate", run)
+    assert result.code == 0, result.err
+    test, text = json.loads((run / "metrics.json").read_text())["test"], text_of(run / "report.html")
+    accuracy = test["accuracy"]
+    assert f"Test accuracy {accuracy['value']:.4f} (95 % interval {accuracy['low']:.3f} to" in result.out
+    assert f"{100 * accuracy['value']:.1f} %" in text
+    assert f"{100 * accuracy['low']:.1f}–{100 * accuracy['high']:.1f} %" in text
+    numbers = [accuracy, test["macro_precision"], test["macro_recall"], test["macro_f1"]]
+    for row in test["per_class"]:
+        assert re.search(rf"{row['label']} +{row['n']} ", result.out)
+        numbers += [row["precision"], row["recall"]]
+    for number in numbers[1:]:
+        assert f"{number['value']:.3f} ({number['low']:.3f}-{number['high']:.3f})" in result.out
+        assert f"{100 * number['value']:.1f} % {100 * number['low']:.1f}–{100 * number['high']:.1f} %" in text
+    for name in ("ece", "log_loss", "brier"):
+        assert f"{test[name]:.3f} ({test['uncalibrated'][name]:.3f} before scaling)" in text
+        assert f"{test[name]:.3f} ({test['uncalibrated'][name]:.3f}" in result.out
+    known = test["known"]
+    assert f"{100 * known['share']['value']:.1f} %" in text
+    assert f"{known['share']['value']:.1%}".replace("%", " %") in result.out
+    pictures = data_of(run / "report.html")["pictures"]
+    counts = np.zeros((3, 3), int)
+    for picture in pictures:
+        counts[picture["truth"], picture["top"][0][0]] += 1
+    assert counts.tolist() == test["confusion"]  # few pictures: all are in the file
+
+
+def test_training_writes_it_with_all_that_a_reader_needs(trained: Path, drawn: Path) -> None:
+    text = text_of(trained / "report.html")
+    assert "efficientnet_lite0" in text
+    assert f"genus train {drawn}" in text
+    assert "Apache-2.0" in text
+    assert "61 train, 12 val, 17 test" in text
+    assert "There are only 17 test pictures" in text  # a warning on the first screen
+    assert "Test pictures looked at 1 time" in text
+    for title in (
+        "Do probabilities mean what they say?",
+        "What does it cost to answer more?",
+        "How did the loss fall?",
+    ):
+        assert title in text
+    addresses = set(re.findall(r"https?://[^\"' <]+", (trained / "report.html").read_text(encoding="utf-8")))
+    assert addresses <= {"http://www.w3.org/2000/svg"}  # the name of a format
+
+
+def test_studies_are_in_it_once_they_are_made(genus: Genus, run: Path) -> None:
+    assert "What would more pictures bring?" not in text_of(run / "report.html")
+    result = genus("evaluate", run, "--learning-curve", "--label-errors")
+    assert result.code == 0, result.err
+    text = text_of(run / "report.html")
+    assert "What would more pictures bring?" in text
+    assert "never fine-tuned" in text
+    first = (run / "label_errors.csv").read_text().splitlines()
+    assert ("Doubtful labels" in text) == (len(first) > 1)
+
+
+def test_other_pictures_have_a_report_of_their_own(genus: Genus, run: Path, tmp_path: Path, drawn: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(drawn / "rose", other / "rose")
+    shutil.copytree(drawn / "daisy", other / "da<b>isy", dirs_exist_ok=True)
+    shutil.move(other / "da<b>isy", other / "daisy")
+    before = (run / "report.html").read_bytes()
+    assert genus("evaluate", run, other).code == 0
+    assert "60 test pictures" in text_of(run / "evaluate-other" / "report.html")
+    assert (run / "report.html").read_bytes() == before
+
+
+def test_pictures_that_are_gone_are_left_out(genus: Genus, drawn: Path, tmp_path: Path) -> None:
+    data, run = shutil.copytree(drawn, tmp_path / "data"), tmp_path / "run"
+    assert genus("train", data, "--out", run, "--epochs", "2", *FAST).code == 0
+    shown = len(data_of(run / "report.html")["pictures"])
+    split = json.loads((run / "split.json").read_text())["members"]
+    for member in [member for member in split if member["part"] == "train"][::2]:
+        (data / member["path"]).unlink()
+    (data / next(member["path"] for member in split if member["part"] == "test")).write_bytes(b"broken")
+    assert genus("evaluate", run).code == 0
+    assert len(data_of(run / "report.html")["pictures"]) == shown - 1
