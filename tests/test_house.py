@@ -22,7 +22,7 @@ LAYERS = [  # a module imports only from layers below its own
     {"types", "errors", "files", "tables", "probabilities", "index", "demo"},
     {"data", "models"},
     {"bundle", "engine", "predictor"},
-    {"training", "evaluation", "report"},
+    {"training", "evaluation", "explanation", "report"},
     {"workflows", "config"},
     {"cli", "api", "__main__", ""},
 ]
