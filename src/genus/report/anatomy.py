@@ -36,7 +36,7 @@ def attention_png(picture: Pixels, attention: Numbers) -> bytes:
     def draw(figure: "Figure", panels: Sequence["Axes"]) -> None:
         _draw_example(panels[0])
         panels[1].imshow(picture)
-        panels[1].set_title("the picture")
+        panels[1].set_title(f"the picture; shared evenly,\neach patch gets {100 / attention[0].size:.1f} %")
         for number, (axes, taken) in enumerate(zip(panels[2:], attention, strict=True)):
             _lay(axes, picture, taken)
             axes.set_title(f"head {number + 1}: up to {100 * taken.max():.1f} %")
@@ -98,7 +98,7 @@ def hierarchy_png(picture: Pixels, levels: Sequence[tuple[int, int, int, Numbers
         for axes, (stage, reduction, channels, colours) in zip(panels[1:], levels, strict=True):
             axes.imshow(colours, interpolation="nearest")
             size = f"{colours.shape[0]} x {colours.shape[1]}" + (f" x {channels}" if several else "")
-            axes.set_title(f"stage {stage}: 1/{reduction}\n{size}")
+            axes.set_title(f"1/{reduction}\n{size}" if several else f"after stage {stage}\n{size}")
 
     return _panels(1 + len(levels), draw, columns=1 + len(levels))
 
