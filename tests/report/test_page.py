@@ -366,6 +366,15 @@ def test_a_hundred_classes_and_two_thousand_pictures_fit(open_page: Open) -> Non
     assert page.locator("dialog li").count() == 18
 
 
+def test_the_matrix_of_very_many_classes_is_left_out(open_page: Open) -> None:
+    classes = [f"class {number}" for number in range(101)]
+    page = open_page(render(report_of(classes, of_a_cell=2))).page
+    assert page.locator("table.matrix").count() == 0
+    assert "101 classes is too large" in page.locator("#confusion").inner_text()
+    page.locator(".confused button").first.click()
+    assert page.locator("dialog[open] li.card").count() > 0
+
+
 def test_two_classes_and_nothing_else(open_page: Open) -> None:
     nothing: dict[str, Any] = dict.fromkeys(
         ("warnings", "pictures", "rows", "numbers", "worst", "least_certain", "charts", "doubtful", "data", "facts"), ()
@@ -388,9 +397,9 @@ def test_every_section_can_be_reached(report: Report, open_page: Open) -> None:
 
 
 def test_what_does_not_fit_together_is_refused(report: Report) -> None:
-    with pytest.raises(ValueError, match="not as many columns"):
+    with pytest.raises(ValueError, match="is not 5 x 5"):
         render(dataclasses.replace(report, confusion=((1, 2),)))
-    with pytest.raises(ValueError, match="5 rows, but there are 2 classes"):
+    with pytest.raises(ValueError, match="is not 2 x 2"):
         render(dataclasses.replace(report, classes=("a", "b")))
     with pytest.raises(KeyError):
         render(dataclasses.replace(report, pictures=(dataclasses.replace(report.pictures[0], truth="moss"),)))

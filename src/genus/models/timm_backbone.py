@@ -101,7 +101,9 @@ class TimmBackbone(nn.Module):
             seen.append(inputs[0])
 
         with entrance.register_forward_pre_hook(watch):
-            self.network.forward_features(images)
+            features: Tensor = self.network.forward_features(images)
+        if seen[0].shape != features.shape:  # the prefix comes later
+            return features_as_evidence(self, images)
         prefix = seen[0][:, : self.prefix]
 
         def rest(maps: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
 """The confusion matrix cell by cell, for the page: what a cell counts and how strongly it is coloured."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from genus.report.confusion import WITH_COUNTS, WITH_PERCENTAGES, WORST_MISTAKE
+from genus.report.confusion import WITH_ALL_NAMES, WITH_COUNTS, WITH_PERCENTAGES, WORST_MISTAKE
 
 SHADES = 10
 
@@ -37,23 +37,31 @@ class Cell:
 
 
 def cells(confusion: Sequence[Sequence[int]]) -> list[list[Cell]]:
-    """The cells of a K x K matrix of counts, row by row. Raises ValueError when it is not K x K."""
-    if any(len(row) != len(confusion) for row in confusion):
-        raise ValueError(f"The confusion matrix has {len(confusion)} rows, but not as many columns.")
+    """The cells of a K x K matrix of counts, row by row."""
     return [
         [Cell(truth, answer, count, sum(row)) for answer, count in enumerate(row)]
         for truth, row in enumerate(confusion)
     ]
 
 
-def most_confused(rows: Iterable[Iterable[Cell]], most: int = 10) -> list[Cell]:
+def most_confused(confusion: Sequence[Sequence[int]], most: int = 10) -> list[Cell]:
     """The ``most`` frequent mistakes; of equally frequent ones, first that of the smaller class."""
-    mistakes = [cell for row in rows for cell in row if cell.count and not cell.right]
+    mistakes = [
+        Cell(truth, answer, count, sum(row))
+        for truth, row in enumerate(confusion)
+        for answer, count in enumerate(row)
+        if count and truth != answer
+    ]
     return sorted(mistakes, key=lambda cell: (-cell.count, cell.total))[:most]
 
 
 def size(classes: int) -> str:
-    """What cells have room for: ``large`` for count and share, ``medium`` for the count, ``small`` for neither."""
+    """What cells have room for: ``large`` for count and share, ``medium`` for the count, ``small`` for neither.
+
+    "" where there are too many classes for a matrix that one can look at.
+    """
+    if classes > WITH_ALL_NAMES:
+        return ""
     if classes <= WITH_PERCENTAGES:
         return "large"
     return "medium" if classes <= WITH_COUNTS else "small"

@@ -41,9 +41,9 @@ def render(report: Report) -> str:
     Raises ValueError when the confusion matrix is not K x K for the K classes, and KeyError when a picture has a
     label that is none of them.
     """
-    matrix = cells(report.confusion)
-    if len(matrix) != len(report.classes):
-        raise ValueError(f"The confusion matrix has {len(matrix)} rows, but there are {len(report.classes)} classes.")
+    count = len(report.classes)
+    if {len(report.confusion), *map(len, report.confusion)} != {count}:
+        raise ValueError(f"The confusion matrix is not {count} x {count}, but there are {count} classes.")
     images = _images(report)
     style, script = "\n".join(map(_resource, STYLES)), _resource("page.js")
     return (
@@ -52,9 +52,9 @@ def render(report: Report) -> str:
         .render(
             report=report,
             sections={name: title for name, title in SECTIONS.items() if getattr(report, name)},
-            matrix=matrix,
-            size=size(len(matrix)),
-            confused=most_confused(matrix),
+            matrix=cells(report.confusion) if size(count) else [],
+            size=size(count),
+            confused=most_confused(report.confusion),
             images=images,
             data=_data(report, images),
             style=Markup(style),
