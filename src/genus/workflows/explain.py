@@ -76,7 +76,8 @@ def heat_of(bundle: Bundle, pixels: Pixels, classes: Sequence[int]) -> NDArray[n
     """Where pictures as the model sees them (n x S x S x 3, uint8) speak for these classes (n): n x h x w."""
     device = bundle.model.head.weight.device
     images = Normalise(bundle.preprocess).to(device)(torch.from_numpy(pixels).to(device))
-    return heat_maps(bundle.model, images, classes).cpu().numpy()
+    pieces = zip(images.split(AT_A_TIME), chunks(classes, AT_A_TIME), strict=True)
+    return torch.cat([heat_maps(bundle.model, *piece) for piece in pieces]).cpu().numpy()
 
 
 def laid_over(picture: Image.Image, heat: NDArray[np.floating], bundle: Bundle) -> Pixels:

@@ -32,16 +32,15 @@ def write_report(out: Path, run: Path, judged: Judged) -> None:
 def _report(run: Path, judged: Judged) -> Report:
     bundle, test, answers = judged.bundle, judged.evaluation, Answers(judged)
     split = own_split(run, bundle) if (run / SPLIT).exists() else Split((), 0)
-    trained_on = split.members(Part.TRAIN)
-    pictures, worst = shown_pictures(answers), answers.worst()
-    uncertain = [place for place in answers.least_certain() if place not in worst]
+    pictures, worst, uncertain = shown_pictures(answers), answers.worst(), answers.least_certain()
+    looked_at = studies(answers, list(dict.fromkeys(worst + uncertain)), split.members(Part.TRAIN))
     return Report(
         title=answers.root.name or run.resolve().name,
         model=bundle.architecture.name,
         n=test.n,
         accuracy=_interval(test.accuracy),
         sentence=_sentence(test),
-        warnings=tuple(_warnings(split, judged)),
+        warnings=tuple(warnings(split, judged)),
         classes=bundle.classes,
         confusion=tuple(map(tuple, test.confusion.tolist())),
         pictures=pictures,
@@ -49,8 +48,8 @@ def _report(run: Path, judged: Judged) -> Report:
         rows=_rows(split, test),
         macro=(_interval(test.macro.precision), _interval(test.macro.recall), _interval(test.macro.f1)),
         numbers=tuple(_numbers(test)),
-        worst=studies(answers, worst, trained_on),
-        least_certain=studies(answers, uncertain, trained_on),
+        worst=tuple(looked_at[place] for place in worst if place in looked_at),
+        least_certain=tuple(looked_at[place] for place in uncertain if place in looked_at and place not in worst),
         charts=tuple(charts(run, answers)),
         doubtful=_doubtful(run, answers.root),
         data=tuple(data_facts(run, bundle, split)),
@@ -73,7 +72,7 @@ def _sentence(test: Evaluation) -> str:
     return told
 
 
-def _warnings(split: Split, judged: Judged) -> Iterator[str]:
+def warnings(split: Split, judged: Judged) -> Iterator[str]:
     """What changes how the accuracy must be read."""
     yield from leak_cautions(split.pictures)
     yield from label_cautions(split.pictures)

@@ -88,24 +88,26 @@ def shown_pictures(answers: Answers) -> tuple[Picture, ...]:
     return tuple(answers.picture(place, one) for place, one in zip(places, small, strict=True) if one)
 
 
-def studies(answers: Answers, places: Sequence[int], trained_on: Sequence[Member]) -> tuple[Study, ...]:
-    """A closer look at each of these test pictures: where the model looked, and which training pictures are near."""
+def studies(answers: Answers, places: Sequence[int], trained_on: Sequence[Member]) -> dict[int, Study]:
+    """A closer look at these test pictures, of which some may be gone: where the model looked, and which training
+    pictures are near."""
     bundle = answers.judged.bundle
-    found = [(place, _open(answers.judged.side.paths[place])) for place in places]
+    at_least = max(LARGE, bundle.preprocess.short_side)
+    found = [(place, _open(answers.judged.side.paths[place], at_least)) for place in places]
     there = [(place, picture) for place, picture in found if picture]
     if not there:
-        return ()
+        return {}
     pixels = np.stack([fit(picture, bundle.preprocess) for _, picture in there])
     heat = heat_of(bundle, pixels, [int(answers.predicted[place]) for place, _ in there])
     near = _alike(bundle, pixels, answers.root, {member.sha256: member for member in trained_on})
-    made = []
+    made = {}
     for (place, picture), map_, alike in zip(there, heat, near, strict=True):
         small = jpeg(picture, SMALL, SMALL_QUALITY)
         picture.thumbnail((LARGE, LARGE), reducing_gap=2)
         laid = Image.fromarray(laid_over(picture, map_, bundle))
         plain, hot = (jpeg(one, LARGE, LARGE_QUALITY) for one in (picture, laid))
-        made.append(Study(answers.picture(place, small), plain, hot, alike))
-    return tuple(made)
+        made[place] = Study(answers.picture(place, small), plain, hot, alike)
+    return made
 
 
 def thumbnails(paths: Iterable[Path]) -> list[bytes]:
@@ -151,7 +153,7 @@ def _alike(bundle: Bundle, pixels: Pixels, root: Path, members: dict[str, Member
     ]
 
 
-def _open(path: Path, at_least: int | None = None) -> Image.Image | None:
+def _open(path: Path, at_least: int) -> Image.Image | None:
     try:
         return open_rgb(path, at_least)
     except PictureError:
