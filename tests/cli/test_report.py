@@ -92,6 +92,8 @@ def test_studies_are_in_it_once_they_are_made(genus: Genus, run: Path) -> None:
     text = text_of(run / "report.html")
     assert "What would more pictures bring?" in text
     assert "never fine-tuned" in text
+    gain = json.loads((run / "learning_curve.json").read_text())["gain"]["value"]
+    assert f"Twice as many: {100 * gain:+.1f} points" in text
     first = (run / "label_errors.csv").read_text().splitlines()
     assert ("Doubtful labels" in text) == (len(first) > 1)
 
@@ -109,7 +111,11 @@ def test_other_pictures_have_a_report_of_their_own(genus: Genus, run: Path, tmp_
 
 def test_pictures_that_are_gone_are_left_out(genus: Genus, drawn: Path, tmp_path: Path) -> None:
     data, run = shutil.copytree(drawn, tmp_path / "data"), tmp_path / "run"
-    assert genus("train", data, "--out", run, "--epochs", "2", *FAST).code == 0
+    assert genus("train", data, "--out", run, "--epochs", "2", "--cv", "3", *FAST).code == 0
+    mean = json.loads((run / "cross_validation.json").read_text())["mean"]
+    assert f"Cross-validation, 3 folds, features of the pretrained network {100 * mean:.1f} %" in text_of(
+        run / "report.html"
+    )
     shown = len(data_of(run / "report.html")["pictures"])
     split = json.loads((run / "split.json").read_text())["members"]
     for member in [member for member in split if member["part"] == "train"][::2]:

@@ -2,9 +2,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from genus.workflows import report_pictures
-from genus.workflows.report_pictures import OF_MISTAKES, OF_RIGHT, most_telling
+from genus.workflows.report import DOUBTFUL
+from genus.workflows.report_pictures import (
+    LARGE,
+    LARGE_QUALITY,
+    OF_MISTAKES,
+    OF_RIGHT,
+    PICTURES,
+    SMALL,
+    SMALL_QUALITY,
+    STUDIED,
+    TOP,
+    jpeg,
+    most_telling,
+)
 
 
 def drawn(seed: int, n: int, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -33,3 +47,11 @@ def test_every_cell_has_a_picture_before_any_has_two(monkeypatch: pytest.MonkeyP
     assert len(shown) == 20
     assert cells.min() == 1
     assert cells.max() == 2
+
+
+def test_the_largest_pictures_there_can_be_leave_room_for_the_rest() -> None:
+    """Noise makes the largest JPEGs; base64 takes 4/3 of them. Without pictures, 100 classes need less than 2 MB."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (LARGE, LARGE, 3)).astype(np.uint8))
+    small, large = len(jpeg(noise, SMALL, SMALL_QUALITY)), len(jpeg(noise, LARGE, LARGE_QUALITY))
+    studied = 2 * STUDIED * (2 * large + (1 + TOP) * small)
+    assert (PICTURES * small + studied + DOUBTFUL * small) * 4 / 3 < 13_000_000

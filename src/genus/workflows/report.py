@@ -1,6 +1,7 @@
 """``report.html``: what a run's files and the answers to its test pictures say, put together for the page."""
 
 import csv
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from genus.workflows.pictures import own_split
 from genus.workflows.report_charts import charts
 from genus.workflows.report_facts import data_facts, model_card, run_facts
 from genus.workflows.report_pictures import OF_MISTAKES, OF_RIGHT, Answers, below, shown_pictures, studies, thumbnails
-from genus.workflows.run_folder import LABEL_ERRORS, REPORT, SPLIT
+from genus.workflows.run_folder import CROSS_VALIDATION, LABEL_ERRORS, REPORT, SPLIT
 
 FEW_TEST, FEW_OF_CLASS = 100, 20
 UNEVEN = 5  # times as many pictures in the largest class as in the smallest
@@ -47,7 +48,7 @@ def _report(run: Path, judged: Judged) -> Report:
         cut=_cut(len(pictures), test.n),
         rows=_rows(split, test),
         macro=(_interval(test.macro.precision), _interval(test.macro.recall), _interval(test.macro.f1)),
-        numbers=tuple(_numbers(test)),
+        numbers=(*_numbers(test), *_cross_validation(run)),
         worst=tuple(looked_at[place] for place in worst if place in looked_at),
         least_certain=tuple(looked_at[place] for place in uncertain if place in looked_at and place not in worst),
         charts=tuple(charts(run, answers)),
@@ -137,6 +138,16 @@ def _numbers(test: Evaluation) -> Iterator[tuple[str, str]]:
         yield "Answered with confidence", _percent(test.known.share)
         if test.known.error:
             yield f"Wrong among these (asked for: at most {100 * test.known.max_error:g} %)", _percent(test.known.error)
+
+
+def _cross_validation(run: Path) -> Iterator[tuple[str, str]]:
+    if (run / CROSS_VALIDATION).exists():
+        found = json.loads((run / CROSS_VALIDATION).read_bytes())
+        worst, best = 100 * min(found["accuracies"]), 100 * max(found["accuracies"])
+        yield (
+            f"Cross-validation, {len(found['accuracies'])} folds, features of the pretrained network",
+            f"{100 * found['mean']:.1f} % ({worst:.1f}–{best:.1f} %)",
+        )
 
 
 def _doubtful(run: Path, root: Path) -> tuple[Doubtful, ...]:

@@ -23,7 +23,7 @@ from genus.workflows.explain import heat_of, laid_over
 
 SMALL, LARGE = 112, 260  # pixels of the long side
 SMALL_QUALITY, LARGE_QUALITY = 70, 80  # of the JPEGs
-PICTURES = 1500  # at most, whatever the number of classes,
+PICTURES = 1000  # at most, whatever the number of classes,
 OF_MISTAKES, OF_RIGHT = 48, 12  # and of one cell of the confusion matrix
 STUDIED = 9
 TOP = 3

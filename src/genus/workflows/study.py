@@ -72,7 +72,9 @@ def measure_learning_curve(run: Path, device: str = "auto", on_event: OnEvent = 
             right.append(logits.argmax(axis=1) == looked.labels)
             sizes.append(round(taking_part.sum() * (FOLDS - 1) / FOLDS))
         curve = learning_curve(np.stack(right), sizes, looked.labels, len(study.classes), groups_of(looked.members))
-    write_json(run / LEARNING_CURVE, {"schema": 1, "classes": list(study.classes), "folds": FOLDS, **asdict(curve)})
+    next_class = None if curve.next_class is None else study.classes[curve.next_class]
+    about = {"schema": 1, "classes": list(study.classes), "folds": FOLDS, "next_class": next_class}
+    write_json(run / LEARNING_CURVE, {**about, **asdict(curve)})
     with atomic(run / LEARNING_CURVE_PNG) as temporary:
         temporary.write_bytes(_png(curve, study.classes))
     return curve
