@@ -67,8 +67,8 @@ def _learning_curve(run: Path) -> Chart:
     )
     return Chart(
         "What would more pictures bring?",
-        f"Twice as many: {100 * gain['value']:+.1f} points ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}), if it "
-        f"goes on like this. {f'Photograph next: {wanted}. ' if wanted else ''}"
+        f"Twice as many: {100 * gain['value']:+.1f} points ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}), if "
+        f"it goes on like this. {f'Photograph next: {wanted}. ' if wanted else ''}"
         "By cross-validation on features of the pretrained network, never fine-tuned.",
         "training pictures",
         "accuracy",
