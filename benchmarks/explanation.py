@@ -65,7 +65,7 @@ def methods(model: Backbone, blurred: Tensor) -> dict[str, Method]:
             with torch.no_grad():
                 maps, rest = evidence(pictures)
             maps = maps.requires_grad_()
-            (gradient,) = torch.autograd.grad(rest(maps).gather(1, labels[:, None]).sum(), maps)
+            (gradient,) = torch.autograd.grad(model.head(rest(maps)).gather(1, labels[:, None]).sum(), maps)
             return (maps.detach() * weights(gradient)).sum(1).clamp(min=0)
 
         return in_batches(method)

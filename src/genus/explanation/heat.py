@@ -18,12 +18,18 @@ def heat_maps(model: Backbone, images: Tensor, classes: Sequence[int] | Tensor) 
     ``images``: B x 3 x H x W, normalised, on the model's device; ``classes``: the class number to explain, one a
     picture. ``model`` is in eval mode. The scale differs from picture to picture.
     """
+    return heat_and_features(model, images, classes)[0]
+
+
+def heat_and_features(model: Backbone, images: Tensor, classes: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
+    """The maps of ``heat_maps``, and the pooled features that come about on the way: B x num_features."""
     with torch.no_grad():
         maps, rest = model.evidence(images)
     with torch.enable_grad():
         maps = maps.detach().requires_grad_()
-        logits = rest(maps)
+        pooled = rest(maps)
+        logits = model.head(pooled)
         chosen = torch.as_tensor(classes, device=logits.device)[:, None]
         (gradient,) = torch.autograd.grad(logits.gather(1, chosen).sum(), maps)
     importance = gradient.mean(dim=(2, 3), keepdim=True)
-    return (importance * maps.detach()).sum(dim=1).clamp(min=0)
+    return (importance * maps.detach()).sum(dim=1).clamp(min=0), pooled.detach()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 Rest = Callable[[Tensor], Tensor]
-"""B x C x h x w -> B x classes: a model from its ``evidence`` on."""
+"""B x C x h x w -> B x num_features: a model from its ``evidence`` to what its head sees."""
 
 
 @runtime_checkable
@@ -39,9 +39,9 @@ class Backbone(Protocol):
         """B x C x h x w -> B x num_features."""
 
     def evidence(self, images: Tensor) -> tuple[Tensor, Rest]:
-        """Maps whose places still speak for themselves, B x C x h x w, and the rest of the way to the logits.
+        """Maps whose places still speak for themselves, B x C x h x w, and the rest of the way to the head.
 
-        Heat maps show which places moved the logits.
+        Heat maps show which of these places moved a logit.
         """
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
@@ -53,7 +53,7 @@ class Backbone(Protocol):
 
 def features_as_evidence(model: Backbone, images: Tensor) -> tuple[Tensor, Rest]:
     """The ``evidence`` of a model that pools all places of its features alike."""
-    return model.features(images), lambda features: model.head(model.pool(features))
+    return model.features(images), model.pool
 
 
 class WithoutHead(nn.Module):

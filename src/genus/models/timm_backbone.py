@@ -113,7 +113,7 @@ class TimmBackbone(nn.Module):
                 return tokens, *inputs[1:]
 
             with entrance.register_forward_pre_hook(put_in):
-                return self(images)
+                return self.pool(self.features(images))
 
         return self._patches(seen[0], images), rest
 

@@ -141,7 +141,7 @@ class ViT(nn.Module):
             tokens = torch.cat([class_token, maps.flatten(2).transpose(1, 2)], dim=1)
             for stage in self.stages[-LOOKED_PAST:]:
                 tokens = stage(tokens)
-            return self.head(self.pool(self._as_maps(tokens, grid)))
+            return self.pool(self._as_maps(tokens, grid))
 
         return patches.transpose(1, 2).unflatten(2, grid), rest
 

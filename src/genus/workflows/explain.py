@@ -15,7 +15,7 @@ from genus.data.decode import central_square, fit, open_rgb
 from genus.data.loader import Pixels, chunks
 from genus.engine.torch_engine import Normalise
 from genus.errors import PictureError, UsageError, nearest
-from genus.explanation.heat import heat_maps
+from genus.explanation.heat import heat_and_features
 from genus.files import atomic, probe_writable, write_text
 from genus.predictor import Predictor
 from genus.report.heat import overlay, to_png
@@ -72,12 +72,14 @@ def explain_paths(
     write_text(out / TABLE, csv_text([HEAD, *map(_csv_row, done)]))
 
 
-def heat_of(bundle: Bundle, pixels: Pixels, classes: Sequence[int]) -> NDArray[np.float32]:
-    """Where pictures as the model sees them (n x S x S x 3, uint8) speak for these classes (n): n x h x w."""
+def heat_of(bundle: Bundle, pixels: Pixels, classes: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where pictures as the model sees them (n x S x S x 3, uint8) speak for these classes (n), n x h x w, and their
+    features, n x num_features."""
     device = bundle.model.head.weight.device
     images = Normalise(bundle.preprocess).to(device)(torch.from_numpy(pixels).to(device))
     pieces = zip(images.split(AT_A_TIME), chunks(classes, AT_A_TIME), strict=True)
-    return torch.cat([heat_maps(bundle.model, *piece) for piece in pieces]).cpu().numpy()
+    heat, features = zip(*(heat_and_features(bundle.model, *piece) for piece in pieces), strict=True)
+    return torch.cat(heat).cpu().numpy(), torch.cat(features).cpu().numpy()
 
 
 def laid_over(picture: Image.Image, heat: NDArray[np.floating], bundle: Bundle) -> Pixels:
@@ -95,7 +97,7 @@ def _explain(bundle: Bundle, row: Row, stem: Path, label: str | None, figures: S
         return Explained(Row(row.path, None, str(error)), None, ())
     explained = label or row.prediction.label
     pixels = fit(picture, bundle.preprocess)
-    heat = heat_of(bundle, pixels[None], [bundle.classes.index(explained)])[0]
+    (heat,), _ = heat_of(bundle, pixels[None], [bundle.classes.index(explained)])
     picture.thumbnail((LONG_SIDE, LONG_SIDE), reducing_gap=2)
     drawn = {"heat": to_png(laid_over(picture, heat, bundle))}
     if figures:

@@ -10,12 +10,9 @@ from PIL import Image
 
 from genus.bundle import Bundle
 from genus.data.decode import fit, open_rgb
-from genus.data.loader import Pixels
 from genus.data.split import Member
 from genus.data.threads import default_workers, in_threads
-from genus.engine.torch_engine import TorchEngine
 from genus.errors import PictureError
-from genus.models.backbone import WithoutHead
 from genus.probabilities import softmax
 from genus.report.content import Alike, Picture, Study
 from genus.workflows.decide import Judged
@@ -25,7 +22,7 @@ SMALL, LARGE = 112, 260  # pixels of the long side
 SMALL_QUALITY, LARGE_QUALITY = 70, 80  # of the JPEGs
 PICTURES = 1000  # at most, whatever the number of classes,
 OF_MISTAKES, OF_RIGHT = 48, 12  # and of one cell of the confusion matrix
-STUDIED = 9
+STUDIED = 6
 TOP = 3
 
 Numbers = NDArray[np.int64]
@@ -98,8 +95,8 @@ def studies(answers: Answers, places: Sequence[int], trained_on: Sequence[Member
     if not there:
         return {}
     pixels = np.stack([fit(picture, bundle.preprocess) for _, picture in there])
-    heat = heat_of(bundle, pixels, [int(answers.predicted[place]) for place, _ in there])
-    near = _alike(bundle, pixels, answers.root, {member.sha256: member for member in trained_on})
+    heat, features = heat_of(bundle, pixels, [int(answers.predicted[place]) for place, _ in there])
+    near = _alike(bundle, features, answers.root, {member.sha256: member for member in trained_on})
     made = {}
     for (place, picture), map_, alike in zip(there, heat, near, strict=True):
         small = jpeg(picture, SMALL, SMALL_QUALITY)
@@ -134,12 +131,12 @@ def jpeg(picture: Image.Image, long_side: int, quality: int) -> bytes:
     return out.getvalue()
 
 
-def _alike(bundle: Bundle, pixels: Pixels, root: Path, members: dict[str, Member]) -> list[tuple[Alike, ...]]:
-    """For each picture the training pictures nearest to it, of those whose file is still there."""
+def _alike(
+    bundle: Bundle, features: NDArray[np.float32], root: Path, members: dict[str, Member]
+) -> list[tuple[Alike, ...]]:
+    """For each picture, given its features, the training pictures nearest to it whose files are still there."""
     if bundle.index is None:
-        return [()] * len(pixels)
-    device = bundle.model.head.weight.device
-    features = TorchEngine(WithoutHead(bundle.model), bundle.preprocess, device)(pixels)
+        return [()] * len(features)
     distances, places = bundle.index.nearest(features, min(TOP, len(bundle.index)))
     near = [[members.get(bytes(bundle.index.pictures[place]).hex()) for place in row] for row in places]
     small = iter(thumbnails([member.path for row in near for member in row if member]))

@@ -167,8 +167,7 @@ def _test(
         on_event(Caution("There is no test picture: the accuracy of this model is not known."))
         return None
     bundle = load_bundle(folder)
-    if frozen is None:
-        place(bundle.model, compute.device)
+    place(bundle.model, compute.device)
     look = frozen.rows if frozen else through(bundle.model, bundle.preprocess, compute, on_event)
     rows, kept = look(pictures.split.members(Part.TEST), "Testing")
     if not len(kept):
