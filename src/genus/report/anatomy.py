@@ -36,7 +36,7 @@ def attention_png(picture: Pixels, attention: Numbers) -> bytes:
     def draw(figure: "Figure", panels: Sequence["Axes"]) -> None:
         _draw_example(panels[0])
         panels[1].imshow(picture)
-        panels[1].set_title(f"the picture; shared evenly,\neach patch gets {100 / attention[0].size:.1f} %")
+        panels[1].set_title(f"the picture; shared evenly,\neach token gets {100 / (attention[0].size + 1):.1f} %")
         for number, (axes, taken) in enumerate(zip(panels[2:], attention, strict=True)):
             _lay(axes, picture, taken)
             axes.set_title(f"head {number + 1}: up to {100 * taken.max():.1f} %")
