@@ -25,14 +25,18 @@ UNEVEN = 5  # times as many pictures in the largest class as in the smallest
 DOUBTFUL = 40
 
 
-def write_report(out: Path, run: Path, judged: Judged) -> None:
-    """Write ``out``/report.html about the answers of ``run`` that ``judged`` holds. Raises MachineError."""
-    write_text(out / REPORT, render(_report(run, judged)))
+def write_report(out: Path, run: Path, judged: Judged, split: Split | None = None) -> None:
+    """Write ``out``/report.html about the answers of ``run`` that ``judged`` holds.
+
+    ``split`` is that of the run; without it, it is read, where it is still there. Raises MachineError, DataError.
+    """
+    if split is None:
+        split = own_split(run, judged.bundle) if (run / SPLIT).exists() else Split((), 0)
+    write_text(out / REPORT, render(_report(run, judged, split)))
 
 
-def _report(run: Path, judged: Judged) -> Report:
+def _report(run: Path, judged: Judged, split: Split) -> Report:
     bundle, test, answers = judged.bundle, judged.evaluation, Answers(judged)
-    split = own_split(run, bundle) if (run / SPLIT).exists() else Split((), 0)
     pictures, worst, uncertain = shown_pictures(answers), answers.worst(), answers.least_certain()
     looked_at = studies(answers, list(dict.fromkeys(worst + uncertain)), split.members(Part.TRAIN))
     return Report(

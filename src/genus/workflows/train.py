@@ -104,7 +104,7 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     write_curves(history, folder)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     if judged:
-        write_report(folder, folder, judged)
+        write_report(folder, folder, judged, pictures.split)
     return TrainResult(folder, pictures.classes, test, history, time.monotonic() - begun)
 
 
