@@ -109,6 +109,18 @@ def test_other_pictures_have_a_report_of_their_own(genus: Genus, run: Path, tmp_
     assert (run / "report.html").read_bytes() == before
 
 
+def test_a_run_with_fewer_files_still_has_a_report(genus: Genus, run: Path, drawn: Path, tmp_path: Path) -> None:
+    (run / "config.toml").write_text("no_such_option = 1\n")
+    for name in ("metrics.jsonl", "test_openings.jsonl", "split.json"):
+        (run / name).unlink()
+    other = shutil.copytree(drawn / "rose", tmp_path / "other" / "rose").parent
+    shutil.copytree(drawn / "tulip", other / "tulip")
+    assert genus("evaluate", run, other).code == 0
+    text = text_of(run / "evaluate-other" / "report.html")
+    assert "Model card" in text
+    assert "How did the loss fall?" not in text
+
+
 def test_pictures_that_are_gone_are_left_out(genus: Genus, drawn: Path, tmp_path: Path) -> None:
     data, run = shutil.copytree(drawn, tmp_path / "data"), tmp_path / "run"
     assert genus("train", data, "--out", run, "--epochs", "2", "--cv", "3", *FAST).code == 0

@@ -1,5 +1,6 @@
 """The small print of a report: the data, how the run came about, and the model card."""
 
+import contextlib
 import csv
 import json
 import shlex
@@ -10,6 +11,7 @@ from genus.bundle import Bundle, read_record
 from genus.config import TrainConfig, compose
 from genus.data.folder import plural
 from genus.data.split import Split
+from genus.errors import UsageError
 from genus.models.backbone import count_parameters
 from genus.models.registry import MODELS
 from genus.types import Part
@@ -38,7 +40,7 @@ def data_facts(run: Path, bundle: Bundle, split: Split) -> Facts:
 def run_facts(run: Path) -> Facts:
     """How to repeat the run, and where and when it was made."""
     record = read_record(run)
-    if (run / CONFIG).exists():
+    with contextlib.suppress(UsageError):  # a file that is gone, or has options that are no longer allowed together
         config = compose({}, file=run / CONFIG)
         yield "Command", _command(config)
         yield "Seed", str(config.seed)
