@@ -95,7 +95,8 @@ def begin(model: Backbone, network: nn.Module, recipe: FineTuneRecipe, steps_per
             weight_decay=recipe.weight_decay,
             layer_decay=recipe.layer_decay,
             head_lr=recipe.head_lr,
-        )
+        ),
+        fused=True,
     )
     schedule = cosine_schedule(
         optimizer,

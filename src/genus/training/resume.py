@@ -92,8 +92,11 @@ def _checksum(tensors: dict[str, torch.Tensor], scalars: str) -> str:
 def _restore_optimizer(optimizer: torch.optim.Optimizer, moments: dict[str, torch.Tensor], rates: list[float]) -> None:
     content = optimizer.state_dict()
     content["state"] = {}
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for key, tensor in moments.items():
         index, name = key.split(".")
+        if tensor.ndim:  # laid out in memory as the weight is: the fused step counts on it
+            tensor = torch.empty_like(weights[int(index)]).copy_(tensor)
         content["state"].setdefault(int(index), {})[name] = tensor
     for group, rate in zip(content["param_groups"], rates, strict=True):
         group["lr"] = rate
