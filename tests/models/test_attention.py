@@ -6,9 +6,11 @@ from genus.models.attention import (
     MultiHeadSelfAttention,
     attention_scores,
     attention_weights,
+    bias_of_every_window,
     fast_attention,
     scaled_dot_product_attention,
 )
+from tests.card import DEVICES
 from tests.models.closeness import assert_equal
 
 
@@ -28,23 +30,39 @@ def test_written_out_attention_equals_torch() -> None:
     assert_equal(scaled_dot_product_attention(query, key, value, bias), expected)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("windows", [(), (5,)])
 @pytest.mark.parametrize("bias_shape", [None, (2, 6, 6), (1, 2, 6, 6), (5, 2, 6, 6)])
 @pytest.mark.parametrize("learns", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_fast_attention_is_the_formula_whichever_code_it_takes(
-    windows: tuple[int, ...], bias_shape: tuple[int, ...] | None, learns: bool, dtype: torch.dtype
+    windows: tuple[int, ...], bias_shape: tuple[int, ...] | None, learns: bool, dtype: torch.dtype, device: str
 ) -> None:
     if not windows and bias_shape and len(bias_shape) == 4:
         pytest.skip("a bias for each window needs windows")
-    query, key, value = torch.randn(3, 3, *windows, 2, 6, 8).to(dtype).unbind(0)
-    bias = None if bias_shape is None else torch.randn(bias_shape).to(dtype).requires_grad_(learns)
-    exact = scaled_dot_product_attention(
-        query.double(), key.double(), value.double(), None if bias is None else bias.double()
-    )
+    tokens = torch.randn(3, 3, *windows, 2, 6, 8, device=device).to(dtype).requires_grad_(learns)
+    query, key, value = tokens.unbind(0)
+    bias = None if bias_shape is None else torch.randn(bias_shape, device=device).to(dtype).requires_grad_(learns)
+    wide = None if bias is None else bias.detach().double().requires_grad_(learns)
+    exact = scaled_dot_product_attention(query.double(), key.double(), value.double(), wide)
     found = fast_attention(query, key, value, bias)
     assert found.dtype == dtype
-    assert_equal(found.double(), exact, 1e-5 if dtype == torch.float32 else 3e-2)
+    tolerance = 1e-5 if dtype == torch.float32 else 3e-2
+    assert_equal(found.double(), exact, tolerance)
+    if bias is not None and wide is not None and learns:
+        for answer in (found, exact):
+            answer.square().sum().backward()
+        assert bias.grad is not None
+        assert wide.grad is not None
+        assert_equal(bias.grad.double(), wide.grad, tolerance)
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 6), (1, 2, 6, 6), (5, 2, 6, 6)])
+def test_rows_of_a_bias_are_aligned_for_a_graphics_card(shape: tuple[int, ...]) -> None:
+    """Seen from its strides alone, without a card."""
+    spread = bias_of_every_window(torch.empty(shape, device="meta"), 3)
+    assert spread.shape == ((15, 2, 6, 6) if shape[0] == 5 else shape)
+    assert spread.stride(-2) == 8
 
 
 def test_multi_head_attention_equals_torch() -> None:

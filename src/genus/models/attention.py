@@ -39,18 +39,36 @@ def fast_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | Non
 
     torch's fused kernel never stores the N x M weights, and wins on graphics cards and in fp32. On a processor, the
     formula as written out is about twice as fast in bf16, and a little faster whenever the bias learns, for then the
-    kernel falls back to code of its own (docs/benchmarks.md, "Attention").
+    kernel falls back to code of its own; on a card a compiler makes more of the formula where windows have a bias and
+    nothing learns (docs/benchmarks.md, "Attention" and "On a graphics card").
     """
-    written_out = query.dtype == torch.bfloat16 or (bias is not None and bias.requires_grad and torch.is_grad_enabled())
-    if query.device.type == "cpu" and written_out:
+    learning = bias is not None and bias.requires_grad and torch.is_grad_enabled()
+    if query.device.type == "cpu":
+        written_out = query.dtype == torch.bfloat16 or learning
+    else:
+        written_out = torch.compiler.is_compiling() and bias is not None and not learning
+    if written_out:
         return scaled_dot_product_attention(query, key, value, bias)
-    if query.ndim == 4:
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-    batch, windows = query.shape[:2]  # the kernel takes four dimensions: the windows go to the pictures
-    if bias is not None and bias.ndim == 4 and bias.shape[0] != 1:
+    batch, windows = query.shape[0], query.shape[1:-3]
+    if windows:  # the kernel takes four dimensions: the windows go to the pictures
+        query, key, value = query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
+    mask = None if bias is None else bias_of_every_window(bias, batch)
+    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    return mixed.unflatten(0, (batch, *windows)) if windows else mixed
+
+
+def bias_of_every_window(bias: Tensor, batch: int) -> Tensor:
+    """([windows,] heads, N, N) -> ([batch · windows,] heads, N, N).
+
+    On a graphics card each row begins at a multiple of 8 numbers: the kernel would otherwise copy all windows of the
+    batch to such places.
+    """
+    tokens = bias.shape[-1]
+    if bias.device.type != "cpu":
+        bias = F.pad(bias, (0, -tokens % 8))
+    if bias.ndim == 4 and bias.shape[0] != 1:
         bias = bias.expand(batch, *bias.shape).flatten(0, 1)
-    mixed = F.scaled_dot_product_attention(query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1), attn_mask=bias)
-    return mixed.unflatten(0, (batch, windows))
+    return bias[..., :tokens]
 
 
 class MultiHeadSelfAttention(nn.Module):
