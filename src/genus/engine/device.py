@@ -28,6 +28,8 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise MachineError(f"Device '{name}' is not there or does not work: {reason}. Try --device cpu.") from error
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # fp32 is fp32: convolutions would be computed with 10 bits of fraction
     return device
 
 
