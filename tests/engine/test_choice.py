@@ -9,7 +9,6 @@ import torch
 from genus.engine import choice, openvino_engine
 from genus.engine.choice import build_engine, choose_engine, engine_names, require_engine
 from genus.engine.openvino_engine import OpenVinoEngine
-from genus.engine.torch_engine import TorchEngine
 from genus.errors import UsageError
 from genus.types import Event, Note, Preprocess
 from tests.engine.test_openvino_engine import network
@@ -31,6 +30,12 @@ class Fake:
     def enter_thread(self) -> None:
         pass
 
+    def compile(self) -> None:
+        self.name += " compiled"
+
+    def uncompile(self) -> None:
+        self.name = self.name.removesuffix(" compiled")
+
 
 def ones(n: int) -> np.ndarray:
     return np.ones((n, 4), np.float32)
@@ -47,7 +52,6 @@ def chosen(
     monkeypatch.setattr(choice, "OpenVinoEngine", lambda *_: openvino)
     monkeypatch.setattr(openvino_engine, "installed", lambda: openvino is not None)
     monkeypatch.setattr(choice, "_measure", lambda engine, pixels: (engine(pixels), engine.seconds))
-    monkeypatch.setattr(choice, "_compile", lambda engine, sample, on_event: setattr(engine, "name", "torch compiled"))
     events: list[Event] = []
     engine = choose_engine(
         "auto",
@@ -81,35 +85,6 @@ def test_compiling_has_to_pay_for_itself(monkeypatch: pytest.MonkeyPatch) -> Non
     name, told = chosen(monkeypatch, 0.1, None, pictures=100_000)
     assert name == "torch compiled"
     assert told == ["Engine: torch, compiling the network first, because this would take 10 minutes."]
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch importing its own compiler
-def test_the_compiled_network_says_the_same() -> None:
-    whole = network("efficientnet_lite0")
-    engine = TorchEngine(whole, Preprocess(48), CPU)
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 48, 48, 3), dtype=np.uint8)
-    expected = engine(pixels)
-    engine.compile()
-    assert engine.name.endswith("compiled")
-    found = engine(pixels)
-    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
-
-
-def test_without_a_compiler_it_goes_on_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> Callable[..., object]:
-        def call(*_: object) -> object:
-            raise RuntimeError("no compiler")
-
-        return call
-
-    monkeypatch.setattr(torch, "compile", fail)
-    engine, events = TorchEngine(network("vgg11"), Preprocess(48), CPU), list[Event]()
-    pixels = np.zeros((8, 48, 48, 3), np.uint8)
-    expected = engine(pixels)
-    choice._compile(engine, pixels, events.append)
-    assert events == [Note("Compiling failed (RuntimeError); going on without.")]
-    assert np.array_equal(engine(pixels), expected)
-    assert not engine.name.endswith("compiled")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch importing its own compiler

@@ -33,6 +33,12 @@ def load_batches(order: Sequence[int], read: Read, batch_size: int, workers: int
     return in_threads(lambda chunk: read_batch(chunk, read), chunks(order, batch_size), workers)
 
 
+def fill(pixels: Pixels, pictures: int) -> Pixels:
+    """``pixels``, and black ones behind, until there are so many ``pictures``."""
+    missing = pictures - len(pixels)
+    return np.pad(pixels, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else np.ascontiguousarray(pixels)
+
+
 def chunks(order: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     """``order`` cut into pieces of ``size``; the last one may be shorter."""
     return (order[start : start + size] for start in range(0, len(order), size))

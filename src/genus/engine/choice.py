@@ -11,6 +11,7 @@ from torch import nn
 from genus.data.loader import Pixels
 from genus.data.threads import in_threads
 from genus.engine import openvino_engine
+from genus.engine.compiling import LONG, compile_or_leave
 from genus.engine.openvino_engine import OpenVinoEngine
 from genus.engine.stream import Engine
 from genus.engine.torch_engine import TorchEngine
@@ -19,7 +20,6 @@ from genus.types import Note, OnEvent, Preprocess
 
 EngineName = Literal["auto", "torch", "openvino"]
 SHORT = 5.0  # seconds of work below which nothing is measured: torch is there already
-LONG = 300.0  # seconds of work from which on compiling, which takes about a minute, wins its time back
 WORTH = 1.2  # how much faster OpenVINO has to be: converting takes seconds
 AGREEMENT = 0.99  # least cosine between the rows of two engines for the same pixels
 
@@ -95,7 +95,7 @@ def choose_engine(
             return other
     elif work > LONG:
         on_event(Note(f"Engine: torch, compiling the network first, because this would take {work / 60:.0f} minutes."))
-        _compile(torch_engine, sample, on_event)
+        compile_or_leave(torch_engine.compile, torch_engine.uncompile, lambda: _measure(torch_engine, sample), on_event)
     return torch_engine
 
 
@@ -120,13 +120,3 @@ def _measure(engine: Engine, pixels: Pixels) -> tuple[NDArray[np.float32], float
 def _agree(rows: NDArray[np.float32], others: NDArray[np.float32]) -> bool:
     lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(others, axis=1)
     return bool(((rows * others).sum(axis=1) >= AGREEMENT * lengths).all())
-
-
-def _compile(engine: TorchEngine, sample: Pixels, on_event: OnEvent) -> None:
-    """Compile, or leave the engine as it was where that fails: torch needs a C++ compiler or Triton for it."""
-    try:
-        engine.compile()
-        _measure(engine, sample)
-    except Exception as error:  # whatever the compiler and its tools raise
-        engine.uncompile()
-        on_event(Note(f"Compiling failed ({type(error).__name__}); going on without."))

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from genus.data.loader import Pixels
+from genus.data.loader import Pixels, fill
 from genus.engine.torch_engine import Normalise
 from genus.types import Preprocess
 
@@ -73,9 +73,7 @@ class OpenVinoEngine:
     def _one_batch(self, pixels: Pixels) -> NDArray[np.float32]:
         if not hasattr(self._own, "request"):
             self.enter_thread()
-        missing = self.batch_size - len(pixels)
-        filled = np.pad(pixels, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else np.ascontiguousarray(pixels)
-        return np.array(self._own.request.infer(filled)[0][: len(pixels)])
+        return np.array(self._own.request.infer(fill(pixels, self.batch_size))[0][: len(pixels)])
 
 
 def _import_quietly() -> Any:

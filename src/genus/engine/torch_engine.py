@@ -10,13 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from genus.data.loader import Pixels
+from genus.data.loader import Pixels, fill
+from genus.engine.compiling import compiled
 from genus.engine.device import autocast
 from genus.models.folding import without_batch_norm
 from genus.types import Preprocess
 
 CPU_BATCH = 8  # what stays in a processor's cache; measured in docs/benchmarks.md
 DEVICE_BATCH = 64
+
+
+def batch_size_on(device: torch.device) -> int:
+    """How many pictures at a time suit a device."""
+    return CPU_BATCH if device.type == "cpu" else DEVICE_BATCH
 
 
 class TorchEngine:
@@ -39,15 +45,22 @@ class TorchEngine:
         self._normalise = Normalise(preprocess).to(device)
         self._device = device
         self._precision = precision
-        on_cpu = device.type == "cpu"
-        self.batch_size = CPU_BATCH if on_cpu else DEVICE_BATCH
-        self._one_at_a_time = contextlib.nullcontext() if on_cpu else threading.Lock()
+        self.batch_size = batch_size_on(device)
+        self._one_at_a_time = contextlib.nullcontext() if device.type == "cpu" else threading.Lock()
 
     def __call__(self, pixels: Pixels) -> NDArray[np.float32]:
         """pixels: B x S x S x 3 uint8, sRGB -> B x K float32, what the network returns for them."""
         with self._one_at_a_time, torch.inference_mode(), autocast(self._device, self._precision):
-            images = self._normalise(torch.from_numpy(pixels).to(self._device, non_blocking=True))
-            return self._compute(images).float().cpu().numpy()
+            filled = torch.from_numpy(fill(pixels, self._computed_for(len(pixels))))
+            rows = self._compute(self._normalise(filled.to(self._device, non_blocking=True)))
+            return rows[: len(pixels)].float().cpu().numpy()
+
+    def _computed_for(self, pictures: int) -> int:
+        """The size of batch that so many pictures go through in. Kernels are compiled, and on a graphics card chosen,
+        for each size anew, which takes seconds: there are few."""
+        if self._compute is not self._network:
+            return pictures + -pictures % self.batch_size
+        return pictures if self._device.type == "cpu" else 1 << (pictures - 1).bit_length()
 
     def enter_thread(self) -> None:
         """On a processor, one thread for each of those that compute side by side."""
@@ -56,7 +69,7 @@ class TorchEngine:
 
     def compile(self) -> None:
         """Let torch compile the network, at the first call, for batches of one size. That call may raise anything."""
-        self.name, self._compute = f"torch {torch.__version__} compiled", torch.compile(self._network, dynamic=False)
+        self.name, self._compute = f"torch {torch.__version__} compiled", compiled(self._network)
 
     def uncompile(self) -> None:
         """Undo ``compile``."""

@@ -14,9 +14,9 @@ Inside, tokens lie as B x H x W x C. Any input size works: what a patch, a windo
 padded with zeros at the right and bottom, as the authors do for detection.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,7 @@ from genus.models.backbone import Rest, features_as_evidence, parameter_groups
 from genus.models.transformer import Block, initialise
 
 PATCH = 4
+Function = TypeVar("Function", bound=Callable[..., Tensor | tuple[Tensor, Tensor]])
 MASKED = -100.0  # added to the score of two tokens that only the cyclic shift made neighbours; e⁻¹⁰⁰ ≈ 0
 
 
@@ -49,7 +50,18 @@ def partition_windows(tokens: Tensor, window: int) -> Tensor:
     return tokens.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
-@lru_cache(maxsize=64)
+def remembered(function: Function) -> Function:
+    """``function`` with a memory. A compiler looks into the function itself: its memory is the compiled network."""
+    cached = lru_cache(maxsize=64)(function)
+
+    @wraps(function)
+    def look_up(*arguments: Any) -> Any:
+        return function(*arguments) if torch.compiler.is_compiling() else cached(*arguments)
+
+    return cast(Function, look_up)
+
+
+@remembered
 def window_order(height: int, width: int, window: int, shift: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """How to get from the H·W tokens of a picture, row by row, to its (shifted) windows, and the way back.
 
@@ -96,7 +108,7 @@ def relative_position_index(window: int) -> Tensor:
     return offsets[0] * (2 * window - 1) + offsets[1]
 
 
-@lru_cache(maxsize=64)
+@remembered
 def shifted_window_mask(
     height: int, width: int, window: int, shift: int, device: torch.device, dtype: torch.dtype
 ) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from genus.data.augment import Augment
+from genus.engine.compiling import compiled
 from genus.engine.device import autocast
 from genus.errors import DivergedError, MachineError
 from genus.models.backbone import Backbone
@@ -173,6 +174,7 @@ class Step:
         self._num_classes = num_classes
         self._device = device
         self._precision = precision
+        self._compiled: Callable[[Tensor], Tensor] | None = None
         self._weight = None if recipe.class_weights is None else torch.tensor(recipe.class_weights, device=device)
 
     def __call__(self, model: nn.Module, batch: LabelledBatch, generator: torch.Generator) -> float:
@@ -188,9 +190,18 @@ class Step:
         return total
 
     def _loss(self, model: nn.Module, pixels: Tensor, targets: Tensor) -> Tensor:
+        network = model if self._compiled is None else self._compiled
         with autocast(self._device, self._precision):
-            logits = model(self._prepare(pixels))
+            logits = network(self._prepare(pixels))
         return F.cross_entropy(logits.float(), targets, self._weight, label_smoothing=self.recipe.label_smoothing)
+
+    def compile(self, model: nn.Module) -> None:
+        """From now on run ``model``, the one that will be trained, compiled. The next call may raise anything."""
+        self._compiled = compiled(model)
+
+    def uncompile(self) -> None:
+        """Undo ``compile``."""
+        self._compiled = None
 
     def rehearse(self, model: nn.Module, batch: LabelledBatch) -> float:
         """A trial step that leaves the weights of ``model`` as they were; ``piece`` is halved until it fits.

@@ -1,6 +1,7 @@
 """Fine-tuning: holds every epoch against validation, keeps the best and the last weights, and a checkpoint."""
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from genus.config import TrainConfig
+from genus.engine.compiling import LONG, compile_or_leave
 from genus.files import atomic
 from genus.training.head import balanced_class_weights
 from genus.training.loop import FineTuneRecipe, State, Step, begin, fit
@@ -41,7 +43,7 @@ def fine_tune(
     MachineError when not even one picture fits into memory, ModelError when the checkpoint belongs to another run.
     """
     step = Step(recipe, lesson.prepare, len(pictures.classes), compute.device, compute.precision)
-    recipe = rehearse(step, lesson, recipe, config.minutes, on_event)
+    recipe = rehearse(step, lesson, recipe, config.minutes, compute, on_event)
     if config.minutes:
         update_config(folder, epochs=recipe.epochs, minutes=None)
 
@@ -91,9 +93,10 @@ def fingerprint_of(recipe: FineTuneRecipe, start: Start, pictures: Pictures, con
 
 
 def rehearse(
-    step: Step, lesson: Lesson, recipe: FineTuneRecipe, minutes: float | None, on_event: OnEvent
+    step: Step, lesson: Lesson, recipe: FineTuneRecipe, minutes: float | None, compute: Compute, on_event: OnEvent
 ) -> FineTuneRecipe:
-    """A trial step finds the batch that fits into memory; with ``minutes`` some more find how many epochs fit."""
+    """A trial step finds the batch that fits into memory. Some more find whether compiling pays, on a graphics card,
+    and with ``minutes`` how many epochs fit."""
     source = lesson.batches(0)
     sample = next(source)
     source.close()  # type: ignore[attr-defined]
@@ -105,11 +108,26 @@ def rehearse(
                 "with the gradients added up."
             )
         )
+
+    def seconds_of_an_epoch() -> float:
+        steps = math.ceil(lesson.pictures / recipe.batch_size)
+        return steps * min(step.rehearse(lesson.network, sample) for _ in range(REHEARSALS))
+
+    left = math.inf if minutes is None else minutes * 60 * SHARE_FOR_EPOCHS
+    if compute.device.type == "cuda":  # on a processor, a compiled step is no faster (docs/benchmarks.md)
+        begun = time.monotonic()
+        work = min(left, recipe.epochs * seconds_of_an_epoch())
+        if work > LONG:
+            on_event(Note(f"Compiling the network first, because training would take {work / 60:.0f} minutes."))
+            compile_or_leave(
+                lambda: step.compile(lesson.network), step.uncompile, lambda: step.rehearse(lesson.network, sample),
+                on_event,
+            )  # fmt: skip
+        left -= time.monotonic() - begun
     if minutes is None:
         return recipe
-    steps = math.ceil(lesson.pictures / recipe.batch_size)
-    seconds = steps * min(step.rehearse(lesson.network, sample) for _ in range(REHEARSALS))
-    epochs = max(1, min(recipe.epochs, int(minutes * 60 * SHARE_FOR_EPOCHS / seconds)))
+    seconds = seconds_of_an_epoch()
+    epochs = max(1, min(recipe.epochs, int(left / seconds)))
     on_event(
         Note(f"--minutes {minutes:g}: an epoch takes about {seconds:.0f} s, so {epochs} of {recipe.epochs} epochs.")
     )
