@@ -46,6 +46,8 @@ def test_every_file_of_the_corpus_is_either_good_or_listed(tmp_path: Path, worke
 class Collector:
     """A consumer that wants all but a few pictures, and keeps what it gets."""
 
+    batch_size = 3
+
     def __init__(self, unwanted: set[bytes]) -> None:
         self.unwanted = unwanted
         self.taken: dict[bytes, np.ndarray] = {}
@@ -54,6 +56,7 @@ class Collector:
         return picture not in self.unwanted
 
     def take(self, pictures: Sequence[bytes], pixels: np.ndarray) -> None:
+        assert len(pictures) <= self.batch_size
         self.taken.update(zip(pictures, pixels, strict=True))
 
 

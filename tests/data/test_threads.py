@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genus.data.threads import in_threads
+from genus.data.threads import in_threads, useful_readers
 
 
 @settings(max_examples=40, deadline=None)
@@ -52,3 +52,10 @@ def test_an_error_ends_it_and_the_threads() -> None:
     with pytest.raises(ValueError, match="a bug"):
         list(results)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("genus-worker")]
+
+
+def test_as_many_readers_as_python_lets_read_side_by_side() -> None:
+    assert useful_readers(16, 0.8e-3) == 3  # a small JPEG
+    assert useful_readers(16, 30e-3) == 16  # 12 megapixels
+    assert useful_readers(2, 30e-3) == 2
+    assert useful_readers(16, 0) == 1

@@ -6,9 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genus.models.backbone import Lower, Upper, module
+from genus.models.backbone import Lower, Upper, module, shape_behind
 from genus.workflows.frozen import from_bf16, to_bf16
-from genus.workflows.partial import shape_behind
 from tests.models.closeness import assert_equal, randomise
 from tests.models.test_registry import SMALLEST, tiny
 

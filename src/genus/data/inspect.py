@@ -55,7 +55,9 @@ class Inspection:
 
 
 class Consumer(Protocol):
-    """Who else works on the pixels of the pass. Called from several threads."""
+    """Who else works on the pixels of the pass, so many pictures at a time as suit it. Called from several threads."""
+
+    batch_size: int
 
     def wants(self, picture: bytes) -> bool:
         """Is the picture with this sha256 (32 bytes) wanted? One that is not need not be decoded again either: the
@@ -83,7 +85,7 @@ def inspect(
     good: list[Inspected] = []
     bad: list[BadFile] = []
     last_event = 0.0
-    for results in in_threads(work, chunks(pictures, _BATCH), workers):
+    for results in in_threads(work, chunks(pictures, consumer.batch_size if consumer else _BATCH), workers):
         good += [result for result in results if isinstance(result, Inspected)]
         bad += [result for result in results if isinstance(result, BadFile)]
         done, now = len(good) + len(bad), time.monotonic()

@@ -38,6 +38,18 @@ def in_threads(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+SERIAL = 0.25e-3
+"""Seconds of reading a picture in which no other thread can run Python (docs/benchmarks.md, "Workers")."""
+
+
+def useful_readers(workers: int, seconds: float) -> int:
+    """Of ``workers`` threads, as many as can read pictures side by side when each picture takes ``seconds``.
+
+    More would only wait for Python's lock, and whoever hands work to a graphics card would wait with them.
+    """
+    return max(1, min(workers, round(seconds / SERIAL)))
+
+
 def default_workers() -> int:
     """Threads, unless the user says: one for each processor that this process may use, at most 16."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

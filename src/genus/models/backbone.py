@@ -109,6 +109,15 @@ def place(model: Backbone, device: torch.device) -> nn.Module:
     return module(model).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def shape_behind(model: Backbone, stages: int, size: int) -> tuple[int, ...]:
+    """What the first ``stages`` give for one picture of ``size`` x ``size`` pixels, without the batch."""
+    with torch.inference_mode():
+        data = torch.zeros(1, 3, size, size, device=next(module(model).parameters()).device)
+        for stage in model.stages[:stages]:
+            data = stage.eval()(data)
+    return tuple(data.shape[1:])
+
+
 def replace_head(model: Backbone, num_classes: int) -> None:
     """Give ``model`` a fresh linear head for ``num_classes`` classes, on the device of the old one."""
     old = next(module(model).parameters())

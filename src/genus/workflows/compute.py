@@ -1,14 +1,22 @@
 """What a run computes with, chosen once and written into its config."""
 
+import contextlib
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
 
 from genus.config import TrainConfig
-from genus.data.threads import default_workers
+from genus.data.decode import open_rgb
+from genus.data.threads import default_workers, useful_readers
 from genus.engine.choice import EngineName, require_engine
 from genus.engine.device import choose_device, choose_precision
+from genus.errors import PictureError
+
+SAMPLE = 8  # pictures whose reading is timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +29,25 @@ class Compute:
     engine: EngineName
 
 
-def choose_compute(config: TrainConfig) -> Compute:
-    """Raises UsageError or MachineError for a device or an engine that is unknown or not there."""
+def choose_compute(config: TrainConfig, pictures: Sequence[Path]) -> Compute:
+    """What to compute with on ``pictures``, of which some are read to see how many threads help a graphics card.
+
+    Raises UsageError or MachineError for a device or an engine that is unknown or not there.
+    """
     device = choose_device(config.device)
     require_engine(config.engine, device)
     precision = choose_precision(config.precision, device)
-    return Compute(device, precision, config.workers or default_workers(), config.engine)
+    workers = config.workers or default_workers()
+    if device.type != "cpu" and not config.workers:
+        workers = useful_readers(workers, _seconds_to_read(pictures))
+    return Compute(device, precision, workers, config.engine)
+
+
+def _seconds_to_read(pictures: Sequence[Path]) -> float:
+    """The mean over a few of them, spread over all."""
+    sample = pictures[:: max(1, len(pictures) // SAMPLE)][:SAMPLE]
+    begun = time.perf_counter()
+    for path in sample:
+        with contextlib.suppress(PictureError):
+            open_rgb(path, 256)
+    return (time.perf_counter() - begun) / max(1, len(sample))

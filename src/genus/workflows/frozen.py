@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from genus.data.augment import MIN_AREA, random_view
 from genus.data.cache import FeatureCache, Rows, cache_root
@@ -21,10 +21,11 @@ from genus.data.loader import Pixels
 from genus.data.split import Member
 from genus.engine.choice import build_engine, choose_engine, engine_names
 from genus.engine.stream import Engine, stream
+from genus.engine.torch_engine import batch_size_on
 from genus.errors import MachineError
 from genus.files import probe_writable
-from genus.models.backbone import Backbone, Lower, WithoutHead, module, place
-from genus.types import Caution, OnEvent, Preprocess, Progress
+from genus.models.backbone import Backbone, Lower, WithoutHead, module, place, shape_behind
+from genus.types import Caution, OnEvent, Progress
 from genus.workflows.choose_model import Start
 from genus.workflows.compute import Compute
 
@@ -46,7 +47,9 @@ class FrozenPart:
         self._start, self._compute, self._root, self._on_event = start, compute, root, on_event
         self._network = Lower(start.model, stages) if stages else WithoutHead(start.model)
         self._dtype = "<u2" if stages else "<f4"
-        self._width = width_of(self._network, start.preprocess, compute.device)
+        shape = shape_behind(start.model, stages, start.preprocess.size) if stages else (start.model.num_features,)
+        self._width = math.prod(shape)
+        self.batch_size = batch_size_on(compute.device)
         self._about = {
             "model": start.architecture.name,
             "arguments": dict(start.architecture.arguments),
@@ -185,12 +188,6 @@ def _feature_folder(on_event: OnEvent) -> Iterator[Path]:
             yield Path(folder)
     else:
         yield root
-
-
-def width_of(network: nn.Module, preprocess: Preprocess, device: torch.device) -> int:
-    """Numbers that ``network`` gives for one picture."""
-    with torch.inference_mode():
-        return network(torch.zeros(1, 3, preprocess.size, preprocess.size, device=device)).shape[1]
 
 
 def to_bf16(rows: NDArray[np.float32]) -> NDArray[np.uint16]:

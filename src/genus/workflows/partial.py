@@ -11,7 +11,7 @@ from genus.data.cache import cache_root
 from genus.engine.device import autocast
 from genus.errors import DataError, MachineError, UsageError
 from genus.models import registry
-from genus.models.backbone import Backbone, Upper, module, place
+from genus.models.backbone import Upper, place, shape_behind
 from genus.models.registry import TIMM_PREFIX
 from genus.training.head import Examples, fit_linear
 from genus.training.loop import FineTuneRecipe, LabelledBatch, Validation
@@ -90,16 +90,6 @@ def partial_lesson(
         return None if val is None else verdict(_over_rows(network.eval(), val, compute), val.labels)
 
     return Lesson(upper, nn.Identity(), batches, len(train), validate)
-
-
-def shape_behind(model: Backbone, stages: int, size: int) -> tuple[int, ...]:
-    """What the first ``stages`` give for one picture of ``size`` x ``size`` pixels, without the batch."""
-    device = next(module(model).parameters()).device
-    with torch.inference_mode():
-        data = torch.zeros(1, 3, size, size, device=device)
-        for stage in model.stages[:stages]:
-            data = stage.eval()(data)
-    return tuple(data.shape[1:])
 
 
 def activations(frozen: FrozenPart, pictures: Pictures, part: Part, views: int) -> Examples | None:

@@ -13,7 +13,6 @@ from genus.config import TrainConfig
 from genus.data.folder import Catalog, plural
 from genus.data.inspect import BadFile, Consumer, bad_files_csv, inspect, require_usable
 from genus.data.split import Member, Split, split
-from genus.data.threads import default_workers
 from genus.errors import DataError, ModelError, UsageError
 from genus.files import write_json, write_text
 from genus.types import Caution, Note, OnEvent, Part, Preprocess
@@ -79,9 +78,11 @@ def prepare_pictures(
     preprocess: Preprocess,
     folder: Path,
     on_event: OnEvent,
+    workers: int,
     consumer: Consumer | None = None,
 ) -> Pictures:
-    """Look at every file, write ``bad_files.csv``, split, write ``split.json``. ``consumer`` gets the pixels.
+    """Look at every file in ``workers`` threads, write ``bad_files.csv``, split, write ``split.json``. ``consumer``
+    gets the pixels.
 
     Raises DataError before any training when the data cannot be used, UsageError for a bad ``--split`` file.
     """
@@ -90,7 +91,7 @@ def prepare_pictures(
     on_event(Note(f"{len(catalog.pictures)} pictures of {len(catalog.classes)} classes in {config.data}."))
     if catalog.others:
         on_event(Note(f"{plural(len(catalog.others), 'file')} in the class folders are no pictures: left alone."))
-    inspection = inspect(catalog.pictures, preprocess, config.workers or default_workers(), on_event, consumer)
+    inspection = inspect(catalog.pictures, preprocess, workers, on_event, consumer)
     if inspection.bad:
         write_text(folder / BAD_FILES, bad_files_csv(inspection.bad))
         on_event(

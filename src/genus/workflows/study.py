@@ -131,7 +131,7 @@ def _studied(run: Path, parts: tuple[Part, ...], device: str, on_event: OnEvent)
         raise UsageError(
             f"{run} started from random weights: there are no pretrained features to study its pictures by."
         )
-    compute = choose_compute(config)
+    compute = choose_compute(config, [member.path for member in members])
     start = prepare_model(config, bundle.architecture.name, bundle.classes, on_event)
     with open_frozen_part(start, compute, len(members), on_event) as frozen:
         looked = look(frozen, members, bundle.classes)

@@ -61,7 +61,7 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     """
     begun = time.monotonic()
     catalog = scan(config.data)
-    compute = choose_compute(config)
+    compute = choose_compute(config, [picture.path for picture in catalog.pictures])
     name = choose_name(config, on_event)
     if config.freeze_until:
         require_stage(name, config.freeze_until)
@@ -83,7 +83,7 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
             if config.freeze_until:
                 announce(frozen, len(catalog.pictures), config.views, on_event)
         pictures = prepare_pictures(
-            catalog, config, start.preprocess, folder, on_event, None if config.minutes else frozen
+            catalog, config, start.preprocess, folder, on_event, compute.workers, None if config.minutes else frozen
         )
         if frozen:
             frozen.finish()
