@@ -12,14 +12,14 @@ from genus.models import registry
 from genus.models.backbone import WithoutHead, place
 
 PAIRS = {"swin_tiny": "swin_tiny_patch4_window7_224", "efficientnet_lite0": "efficientnet_lite0"}
-IMAGES, BATCH, PEAK = 64, 32, 2048
+IMAGES, BATCH, SIDE = 64, 32, 2048
 CPU = torch.device("cpu")
 
 
 def main() -> None:
     machine()
-    peak = matrix_peak()
-    print(f"Largest rate of a {PEAK} x {PEAK} matrix product in bf16: {peak:.0f} GFLOP/s")
+    peak = matrix_peak(SIDE, CPU)
+    print(f"Largest rate of a {SIDE} x {SIDE} matrix product in bf16: {peak:.0f} GFLOP/s")
     (timm, _kept), workers = import_timm(), default_workers()
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, 224, 224, 3), dtype=np.uint8)
     images = torch.randn(IMAGES, 3, 224, 224)
@@ -50,11 +50,11 @@ def main() -> None:
         print(f"\nBest: {best:.0f} images/s, {rate:.0f} GFLOP/s, {rate / peak:.0%} of the matrix product's rate.")
 
 
-def matrix_peak() -> float:
-    """GFLOP/s of the fastest of a few large products."""
-    left, right = (torch.randn(PEAK, PEAK, dtype=torch.bfloat16) for _ in range(2))
+def matrix_peak(side: int, device: torch.device) -> float:
+    """GFLOP/s of the fastest of a few large products in bf16."""
+    left, right = (torch.randn(side, side, dtype=torch.bfloat16, device=device) for _ in range(2))
     seconds = in_turns({"product": lambda: left @ right}, repeats=20)["product"]
-    return 2 * PEAK**3 / min(seconds) / 1e9
+    return 2 * side**3 / min(seconds) / 1e9
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ def in_turns(competitors: Mapping[str, Callable[[], object]], repeats: int = 7) 
         for name, call in competitors.items():
             start = time.perf_counter()
             call()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             seconds[name].append(time.perf_counter() - start)
     return seconds
 
@@ -43,10 +45,12 @@ def machine() -> None:
 
 
 def import_timm() -> object:
-    """timm, beside a torch without torchvision's compiled operators. The library is kept alive by the returned pair."""
-    library = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    """timm. A torch for processors alone stands beside a torchvision without compiled operators: two of them are
+    declared, in a library that the returned pair keeps alive."""
+    library = torch.library.Library("torchvision", "DEF" if torch.version.cuda is None else "FRAGMENT")
+    if torch.version.cuda is None:
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     import timm
 
     return timm, library

@@ -46,7 +46,7 @@ def test_it_finds_the_tile_that_alone_decides_and_follows_the_weights(model: Bac
     randomise(module(other))
     pairs = zip(heat, heat_of(other, pictures), strict=True)
     correlation = [spearmanr(a.ravel(), b.ravel()).statistic for a, b in pairs if a.any() and b.any()]
-    assert found(heat, corners) > 0.7
+    assert found(heat, corners) > 0.6
     assert abs(np.mean(correlation)) < 0.5
 
 
