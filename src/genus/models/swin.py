@@ -14,9 +14,8 @@ Inside, tokens lie as B x H x W x C. Any input size works: what a patch, a windo
 padded with zeros at the right and bottom, as the authors do for detection.
 """
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache, wraps
-from typing import Any, TypeVar, cast
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -24,10 +23,10 @@ from torch import Tensor, nn
 
 from genus.models.attention import MultiHeadSelfAttention
 from genus.models.backbone import Rest, features_as_evidence, parameter_groups
+from genus.models.remembered import remembered
 from genus.models.transformer import Block, initialise
 
 PATCH = 4
-Function = TypeVar("Function", bound=Callable[..., Tensor | tuple[Tensor, Tensor]])
 MASKED = -100.0  # added to the score of two tokens that only the cyclic shift made neighbours; e⁻¹⁰⁰ ≈ 0
 
 
@@ -48,17 +47,6 @@ def partition_windows(tokens: Tensor, window: int) -> Tensor:
     """B x H x W x C -> B x (windows) x (M·M) x C. ``window`` M divides H and W."""
     tokens = tokens.unflatten(2, (-1, window)).unflatten(1, (-1, window))  # B, H/M, M, W/M, M, C
     return tokens.transpose(2, 3).flatten(3, 4).flatten(1, 2)
-
-
-def remembered(function: Function) -> Function:
-    """``function`` with a memory. A compiler looks into the function itself: its memory is the compiled network."""
-    cached = lru_cache(maxsize=64)(function)
-
-    @wraps(function)
-    def look_up(*arguments: Any) -> Any:
-        return function(*arguments) if torch.compiler.is_compiling() else cached(*arguments)
-
-    return cast(Function, look_up)
 
 
 @remembered
