@@ -49,6 +49,7 @@ WITHIN_LAYER = {  # the only edges inside a layer, and inside data/ and models/
     ("data.split", "data.inspect"),
     ("models.swin", "models.attention"),
     ("models.vit", "models.attention"),
+    ("models.swin", "models.remembered"),
     ("models.swin", "models.transformer"),
     ("models.vit", "models.transformer"),
     ("models.transformer", "models.stochastic_depth"),

@@ -19,6 +19,6 @@ def remembered(function: Callable[Arguments, Result]) -> Callable[Arguments, Res
 
     @wraps(function)
     def look_up(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
-        return function(*arguments, **named) if torch.compiler.is_compiling() else cached(*arguments, **named)
+        return function(*arguments, **named) if torch.compiler.is_compiling() else cached(*arguments, **named)  # type: ignore[arg-type]
 
     return look_up
