@@ -37,7 +37,7 @@ def filled(root: Path, numbers: list[int], view: int = 0) -> FeatureCache:
 
 def value(cache: FeatureCache, number: int, view: int = 0) -> float | None:
     """The first number of the row that is found, or None."""
-    place = cache.find(digest(number), view)
+    (place,) = cache.find([digest(number)], view)
     return None if place is None else float(cache.rows([place])[:][0, 0])
 
 
@@ -71,7 +71,7 @@ def test_rows_are_found_by_picture_and_view(tmp_path: Path) -> None:
     assert len(cache) == 5
     assert [value(cache, number) for number in (1, 2, 3, 4, 5)] == [10, 20, 30, None, None]
     assert [value(cache, number, 7) for number in (1, 2, 4)] == [10, None, 40]
-    places = [cache.find(digest(number)) for number in (3, 1)]
+    places = cache.find([digest(number) for number in (3, 1)])
     assert None not in places
     rows = cache.rows(places)  # type: ignore[arg-type]
     assert (len(rows), rows.nbytes) == (2, 2 * WIDTH * 4)
@@ -83,7 +83,7 @@ def test_places_stay_what_they_are_while_others_write(tmp_path: Path) -> None:
     """Whatever the names of the files: rows may be found, more written by anybody, and then read."""
     for _ in range(10):
         cache = filled(tmp_path, [1, 2, 3])
-        places = [cache.find(digest(number)) for number in (1, 2, 3)]
+        places = cache.find([digest(number) for number in (1, 2, 3)])
         rows = cache.rows(places)  # type: ignore[arg-type]
         with cache:
             filled(tmp_path, [4, 5])

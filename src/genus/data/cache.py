@@ -90,17 +90,20 @@ class FeatureCache:
         self._hashes = together[order]
         self._places = (np.concatenate(places) if places else np.empty(0, np.int64))[order]
 
-    def find(self, picture: bytes, view: int = 0) -> int | None:
-        """The place of a sound row for ``picture`` (sha256, 32 bytes), or None."""
-        digest = np.frombuffer(picture, np.uint8)
-        wanted = _hashes(digest[None], np.array([view], np.uint32))[0]
-        first, end = np.searchsorted(self._hashes, wanted, "left"), np.searchsorted(self._hashes, wanted, "right")
-        for position in range(end - 1, first - 1, -1):
-            place = int(self._places[position])
+    def find(self, pictures: Sequence[bytes], view: int = 0) -> list[int | None]:
+        """For each of ``pictures`` (sha256, 32 bytes) the place of a sound row, or None."""
+        digests = np.frombuffer(b"".join(pictures), np.uint8).reshape(-1, 32)
+        wanted = _hashes(digests, np.full(len(pictures), view, np.uint32))
+        spans = (np.searchsorted(self._hashes, wanted, side).tolist() for side in ("left", "right"))
+        return [self._newest(picture, view, *span) for picture, *span in zip(pictures, *spans, strict=True)]
+
+    def _newest(self, picture: bytes, view: int, first: int, end: int) -> int | None:
+        """The last sound row of ``picture`` among those whose hashes stand at ``first`` to ``end``."""
+        for place in self._places[first:end][::-1].tolist():
             segment, row = divmod(place, SEGMENT)
             key = self._keys[segment][row]
             same = key["view"] == view and bytes(key["picture"]) == picture
-            if same and zlib.crc32(self._rows[segment][row].tobytes()) == key["crc32"]:
+            if same and zlib.crc32(self._rows[segment][row]) == key["crc32"]:
                 return place
         return None
 

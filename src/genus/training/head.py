@@ -15,7 +15,7 @@ from genus.errors import DivergedError
 from genus.probabilities import log_softmax
 from genus.training.adamw import AdamW
 from genus.training.linear import Labels, LinearClassifier
-from genus.training.logistic import logistic_regression
+from genus.training.logistic import COARSE, logistic_regression
 from genus.training.optim import cosine_factor
 from genus.training.scaling import Both, Scaled, Scaler, Table
 from genus.types import EpochResult
@@ -103,6 +103,9 @@ def fit_linear(
 ) -> Iterator[Trial]:
     """Logistic regression: the strength with the lowest validation loss, put into ``head``; one Trial a strength.
 
+    The strengths are compared by coarse solutions, whose validation losses are within 1 % of the exact ones'; then
+    the best is solved exactly.
+
     ``head`` is ready once the iteration is finished. Every view of a picture is an example. Raises DivergedError for
     features that are no finite numbers.
     """
@@ -110,20 +113,19 @@ def fit_linear(
     inputs, labels = Scaled(train.features, scaler), _repeated(train)
     classifier = LinearClassifier.of(head)
     classifier.values[:] = 0
+    best: Trial | None = None
     if val:
         val_inputs = Scaled(val.features, scaler)
-        best: Trial | None = None
         values = classifier.values
         for c in C_GRID:  # from the simplest to the most supple head, each starting where the last one ended
-            logistic_regression(classifier, inputs, labels, c, class_weights)
+            logistic_regression(classifier, inputs, labels, c, class_weights, COARSE)
             trial = Trial(c, *_measure(classifier, val_inputs, val.labels))
             yield trial
             if best and trial.val_loss >= best.val_loss:
                 break  # along the path of strengths the loss falls, then rises
             best, values = trial, classifier.values.copy()
         classifier.values[:] = values
-    else:
-        logistic_regression(classifier, inputs, labels, C_WITHOUT_VALIDATION, class_weights)
+    logistic_regression(classifier, inputs, labels, best.c if best else C_WITHOUT_VALIDATION, class_weights)
     scaler.fold_into(classifier)
     classifier.copy_to(head)
 
@@ -131,10 +133,14 @@ def fit_linear(
 def refit_linear(
     head: nn.Linear, train: Examples, val: Examples, c: float, class_weights: tuple[float, ...] | None = None
 ) -> None:
-    """Logistic regression of strength ``c`` on both parts, once validation has nothing more to decide."""
+    """Logistic regression of strength ``c`` on both parts, once validation has nothing more to decide.
+
+    It starts from ``head``, which is near already.
+    """
     both = Both(train.features, val.features)
     scaler = Scaler.of(both)
-    classifier = LinearClassifier(np.zeros(head.weight.numel() + head.bias.numel(), np.float32), head.out_features)
+    classifier = LinearClassifier.of(head)
+    scaler.fold_out_of(classifier)
     labels = np.concatenate([_repeated(train), val.labels])
     logistic_regression(classifier, Scaled(both, scaler), labels, c, class_weights)
     scaler.fold_into(classifier)

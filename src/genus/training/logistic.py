@@ -8,11 +8,16 @@ from genus.training.linear import Labels, LinearClassifier
 from genus.training.scaling import Scaled
 
 STEPS = 300
-TOLERANCE = 1e-4  # of the largest component of the gradient
+EXACT, COARSE = 1e-4, 1e-3  # tolerances, of the largest component of the gradient
 
 
 def logistic_regression(
-    classifier: LinearClassifier, inputs: Scaled, labels: Labels, c: float, class_weights: tuple[float, ...] | None
+    classifier: LinearClassifier,
+    inputs: Scaled,
+    labels: Labels,
+    c: float,
+    class_weights: tuple[float, ...] | None,
+    tolerance: float = EXACT,
 ) -> None:
     """Move ``classifier`` from where it is to the minimum of mean weighted cross-entropy + |weights|² / (2 c n).
 
@@ -36,4 +41,4 @@ def logistic_regression(
         gradient[: len(weight)] += penalty * weight
         return loss + penalty / 2 * float(weight @ weight), gradient
 
-    classifier.values[:] = minimise(objective, classifier.values.astype(np.float64), steps=STEPS, tolerance=TOLERANCE)
+    classifier.values[:] = minimise(objective, classifier.values.astype(np.float64), steps=STEPS, tolerance=tolerance)

@@ -107,6 +107,12 @@ class Scaler:
         weight /= self.scale
         bias -= weight @ self.mean
 
+    def fold_out_of(self, classifier: LinearClassifier) -> None:
+        """The way back: make ``classifier``, right for the features as they are, right for scaled ones."""
+        weight, bias = classifier.weight, classifier.bias
+        bias += weight @ self.mean
+        weight *= self.scale
+
 
 class Scaled:
     """Scaled features, by index or piece by piece."""

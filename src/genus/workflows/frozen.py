@@ -79,7 +79,7 @@ class FrozenPart:
 
     def wants(self, picture: bytes) -> bool:
         """Are the features of this picture (sha256) still to be computed?"""
-        return self._cache.find(picture) is None
+        return self._cache.find([picture]) == [None]
 
     def take(self, pictures: Sequence[bytes], pixels: Pixels) -> None:
         """Compute the features of these pictures and keep them."""
@@ -128,13 +128,15 @@ class FrozenPart:
 
     def _places(self, pictures: Sequence[bytes], members: Sequence[Member], task: str, view: int) -> list[int]:
         """Where the rows are, after those that were missing have been computed; -1 where that was not possible."""
-        places = [self._cache.find(picture, view) for picture in pictures]
+        places = self._cache.find(pictures, view)
         missing = [index for index, place in enumerate(places) if place is None]
         if missing:
             self._compute_rows([members[index] for index in missing], task, view)
             self._cache.refresh()
-            for index in missing:
-                places[index] = self._cache.find(pictures[index], view)
+            for index, place in zip(
+                missing, self._cache.find([pictures[index] for index in missing], view), strict=True
+            ):
+                places[index] = place
         return [-1 if place is None else place for place in places]
 
     def _compute_rows(self, members: Sequence[Member], task: str, view: int) -> None:

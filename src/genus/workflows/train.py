@@ -20,6 +20,7 @@ from genus.evaluation.metrics import Evaluation
 from genus.models.backbone import place
 from genus.predictor import head_logits
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
+from genus.workflows.ahead import import_ahead
 from genus.workflows.choose_model import Start, choose_name, prepare_model
 from genus.workflows.compute import Compute, choose_compute
 from genus.workflows.crossval import cross_validate, pooled
@@ -72,6 +73,7 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     )
     start = prepare_model(config, name, catalog.classes, on_event)
     on_event(Note(f"Computing on {compute.device} in {compute.precision}; results go to {folder}."))
+    import_ahead()
     with contextlib.ExitStack() as stack:
         if compute.device.type == "cpu" and (config.freeze_until or not config.freeze_layers):
             stack.enter_context(freed_memory_kept())
