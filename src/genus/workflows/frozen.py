@@ -133,9 +133,8 @@ class FrozenPart:
         if missing:
             self._compute_rows([members[index] for index in missing], task, view)
             self._cache.refresh()
-            for index, place in zip(
-                missing, self._cache.find([pictures[index] for index in missing], view), strict=True
-            ):
+            found = self._cache.find([pictures[index] for index in missing], view)
+            for index, place in zip(missing, found, strict=True):
                 places[index] = place
         return [-1 if place is None else place for place in places]
 
