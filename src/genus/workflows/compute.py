@@ -1,6 +1,7 @@
 """What a run computes with, chosen once and written into its config."""
 
 import contextlib
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,10 +45,11 @@ def choose_compute(config: TrainConfig, pictures: Sequence[Path]) -> Compute:
 
 
 def _seconds_to_read(pictures: Sequence[Path]) -> float:
-    """The mean over a few of them, spread over all."""
-    sample = pictures[:: max(1, len(pictures) // SAMPLE)][:SAMPLE]
-    begun = time.perf_counter()
-    for path in sample:
+    """The median over a few of them, spread over all: the first one of a process takes longer."""
+    seconds = []
+    for path in pictures[:: max(1, len(pictures) // SAMPLE)][:SAMPLE]:
+        begun = time.perf_counter()
         with contextlib.suppress(PictureError):
             open_rgb(path, 256)
-    return (time.perf_counter() - begun) / max(1, len(sample))
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds or [0.0])
