@@ -47,8 +47,9 @@ def machine() -> None:
 def import_timm() -> object:
     """timm. A torch for processors alone stands beside a torchvision without compiled operators: two of them are
     declared, in a library that the returned pair keeps alive."""
-    library = torch.library.Library("torchvision", "DEF" if torch.version.cuda is None else "FRAGMENT")
+    library = None
     if torch.version.cuda is None:
+        library = torch.library.Library("torchvision", "DEF")
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     import timm

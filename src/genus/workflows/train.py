@@ -73,7 +73,6 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     )
     start = prepare_model(config, name, catalog.classes, on_event)
     on_event(Note(f"Computing on {compute.device} in {compute.precision}; results go to {folder}."))
-    import_ahead()
     with contextlib.ExitStack() as stack:
         if compute.device.type == "cpu" and (config.freeze_until or not config.freeze_layers):
             stack.enter_context(freed_memory_kept())
@@ -84,6 +83,7 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
             )
             if config.freeze_until:
                 announce(frozen, len(catalog.pictures), config.views, on_event)
+        import_ahead()
         pictures = prepare_pictures(
             catalog, config, start.preprocess, folder, on_event, compute.workers, None if config.minutes else frozen
         )
