@@ -68,7 +68,9 @@ Engine = Annotated[
     str | None,
     _option(help="What computes a frozen network.", default="the fastest, measured", metavar="auto|torch|openvino"),
 ]
-Workers = Annotated[int | None, _option(help="Threads that read pictures.", default="one a processor; on a card, as many as help")]
+Workers = Annotated[
+    int | None, _option(help="Threads that read pictures.", default="one a processor; on a card, as many as help")
+]
 Split = Annotated[Path | None, _option(help="split.json of an earlier run: its pictures keep their sides.")]
 Resume = Annotated[bool | None, typer.Option("--resume", help="Go on with the interrupted run in --out.")]
 From = Annotated[Path | None, _option("--from", help="Start from an earlier run; classes may be added.", metavar="RUN")]
