@@ -1,0 +1,32 @@
+"""The process ends at once, but never before everything is said."""
+
+import subprocess
+import sys
+
+
+def test_the_last_words_arrive_with_the_exit_code() -> None:
+    code = (
+        "import sys\nfrom genus import cli\n"
+        "cli.run = lambda arguments: print('said', end='') or print('warned', end='', file=sys.stderr) or 6\ncli.main()"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (process.stdout, process.stderr, process.returncode) == ("said", "warned", 6)
+
+
+def test_words_that_cannot_be_written_are_no_success() -> None:
+    code = "from genus import cli\ncli.run = lambda arguments: print('said') or 0\ncli.main()"
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        process = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (process.stderr, process.returncode) == (b"", 120)
+
+
+def test_a_reader_that_has_gone_away_gets_no_traceback() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "genus", "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout
+    assert process.stderr
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 1
+    process.stderr.close()
