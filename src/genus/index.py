@@ -35,12 +35,11 @@ class Index:
         for start in range(0, len(features), ROWS):
             here = slice(start, start + ROWS)
             cosines = _unit(features[here]) @ self.features.T
-            all_distances = np.clip(1 - cosines, 0, 2)  # rounding can bring a cosine above one
-            best = np.argpartition(all_distances, k - 1, axis=1)[:, :k]
-            order = np.take_along_axis(all_distances, best, axis=1).argsort(axis=1, kind="stable")
+            best = np.argpartition(cosines, -k, axis=1)[:, -k:]
+            order = np.take_along_axis(cosines, best, axis=1).argsort(axis=1, kind="stable")[:, ::-1]
             places[here] = np.take_along_axis(best, order, axis=1)
-            distances[here] = np.take_along_axis(all_distances, places[here], axis=1)
-        return distances, places
+            distances[here] = 1 - np.take_along_axis(cosines, places[here], axis=1)
+        return np.clip(distances, 0, 2), places  # rounding can bring a cosine above one
 
     def distances(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """The distance of each of N x D to its nearest picture: N."""
