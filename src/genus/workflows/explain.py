@@ -28,7 +28,7 @@ EXPLANATIONS = "explanations"  # the folder in a run, and in it the name of the 
 TABLE = f"{EXPLANATIONS}.csv"
 HEAD = ("path", "status", "label", "probability", "explained", "files", "error")
 LONG_SIDE = 1200  # pixels of the picture under a heat map, at most
-AT_A_TIME = 8
+AT_A_TIME = 16
 
 
 @dataclass(frozen=True, slots=True)
