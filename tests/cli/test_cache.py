@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from genus.data import inspect, seen
 from genus.data.cache import cache_root, tables
+from genus.data.decode import read
 from genus.workflows.frozen import FrozenPart
 from tests.cli.conftest import FAST, SPECIES, Genus
 
@@ -50,6 +52,32 @@ def test_another_head_or_seed_computes_nothing_again(
     monkeypatch.setenv("GENUS_CACHE", str(tmp_path / "another"))  # and without what was kept: the same model
     assert genus("train", drawn, "--out", tmp_path / "e", *QUICK).code == 0
     assert weights(tmp_path / "a") == weights(tmp_path / "e")
+
+
+def test_a_second_run_opens_only_files_that_have_changed(
+    genus: Genus, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seen, "SETTLED_AFTER", 0.0)
+    photos = tmp_path / "photos"
+    shutil.copytree(drawn, photos)
+    time.sleep(0.05)
+    assert genus("train", photos, "--out", tmp_path / "a", *QUICK).code == 0
+    first, second = sorted((photos / "rose").iterdir())[:2]
+    shutil.copy(second, first)
+
+    opened: list[Path] = []
+
+    def counting(path: Path) -> bytes:
+        opened.append(path)
+        return read(path)
+
+    monkeypatch.setattr(inspect, "read", counting)
+    assert genus("train", photos, "--out", tmp_path / "b", *QUICK).code == 0
+    assert opened == [first]
+    assert rows() == 90
+    split = json.loads((tmp_path / "b" / "split.json").read_text())["members"]
+    content = {member["path"]: member["sha256"] for member in split}
+    assert content[f"rose/{first.name}"] == content[f"rose/{second.name}"]
 
 
 def test_new_pictures_alone_are_computed_wherever_the_old_ones_lie(genus: Genus, drawn: Path, tmp_path: Path) -> None:

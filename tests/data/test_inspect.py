@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from genus.data import inspect as inspect_module
 from genus.data.decode import decode
 from genus.data.folder import Picture, scan
-from genus.data.inspect import BadFile, Inspected, Inspection, bad_files_csv, inspect, require_usable
+from genus.data.inspect import BadFile, Consumer, Inspected, Inspection, bad_files_csv, inspect, require_usable
 from genus.errors import DataError
 from genus.types import Event, Preprocess, Progress, ignore_events
 from tests import corpus
@@ -31,7 +32,7 @@ def test_every_file_of_the_corpus_is_either_good_or_listed(tmp_path: Path, worke
     pictures.append(Picture(tmp_path / "gone.jpg", "any"))
     before = contents(tmp_path)
     events: list[Event] = []
-    inspection = inspect(pictures, SMALL, workers, events.append)
+    inspection = inspect(pictures, SMALL, workers, events.append, Consumer())
     assert [good.picture.path.name for good in inspection.good] == [case.name for case in corpus.SOUND]
     assert [bad.path.name for bad in inspection.bad] == [case.name for case in corpus.BAD] + ["gone.jpg"]
     for good, case in zip(inspection.good, corpus.SOUND, strict=True):
@@ -43,7 +44,7 @@ def test_every_file_of_the_corpus_is_either_good_or_listed(tmp_path: Path, worke
     assert contents(tmp_path) == before
 
 
-class Collector:
+class Collector(Consumer):
     """A consumer that wants all but a few pictures, and keeps what it gets."""
 
     batch_size = 3
@@ -87,10 +88,41 @@ def test_a_consumer_gets_the_pixels_of_the_one_pass(
         assert np.array_equal(pixels, decode(digests[digest].path, SMALL))
 
 
+def test_a_file_that_is_recognised_is_not_opened(tmp_path: Path) -> None:
+    root = corpus.write_folder(tmp_path / "photos", {"cat": 5, "dog": 5})
+    pictures = scan(root).pictures
+    contents_of = {picture.path: hashlib.sha256(picture.path.read_bytes()) for picture in pictures}
+    recognised = pictures[::3]
+    for picture in recognised:
+        picture.path.write_bytes(b"not to be opened")
+
+    class Recogniser(Collector):
+        remembered: ClassVar[list[bytes]] = []
+
+        def recognise(self, stamps: Sequence[bytes | None]) -> list[bytes | None]:
+            assert len(stamps) == len(pictures)
+            return [contents_of[p.path].digest() if p in recognised else None for p in pictures]
+
+        def remember(self, stamps: Sequence[bytes], contents: Sequence[bytes]) -> None:
+            assert len(stamps) == len(contents)
+            self.remembered.extend(contents)
+
+    events: list[Event] = []
+    consumer = Recogniser(set())
+    inspection = inspect(pictures, SMALL, 2, events.append, consumer)
+    assert [(good.picture, good.sha256) for good in inspection.good] == [
+        (picture, contents_of[picture.path].hexdigest()) for picture in pictures
+    ]
+    read = {contents_of[picture.path].digest() for picture in pictures if picture not in recognised}
+    assert consumer.taken.keys() == read
+    assert consumer.remembered == []  # the files are too young for that
+    assert events[-1] == Progress("Reading pictures", 10, 10)
+
+
 def test_events_are_few(tmp_path: Path) -> None:
     root = corpus.write_folder(tmp_path / "photos", {"cat": 150, "dog": 150})
     events: list[Event] = []
-    inspect(scan(root).pictures, SMALL, 2, events.append)
+    inspect(scan(root).pictures, SMALL, 2, events.append, Consumer())
     assert 1 <= len(events) < 60
 
 
@@ -101,7 +133,7 @@ def test_an_error_of_ours_is_not_taken_for_a_bad_file(monkeypatch: pytest.Monkey
     monkeypatch.setattr(inspect_module, "decode", broken)
     root = corpus.write_folder(tmp_path / "photos", {"cat": 3, "dog": 3})
     with pytest.raises(RuntimeError, match="a bug"):
-        inspect(scan(root).pictures, SMALL, 2, ignore_events)
+        inspect(scan(root).pictures, SMALL, 2, ignore_events, Consumer())
 
 
 def outcome(good: int, bad: int, lost: int = 0) -> Inspection:

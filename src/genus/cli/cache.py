@@ -14,25 +14,29 @@ def cache(
 ) -> None:
     """Show the features of pictures that earlier trainings have computed, and how much disk they take.
 
+    Beside them stands which files were read: one that has not changed since is not read again.
+
     They lie in the user's cache folder, or where the environment variable GENUS_CACHE says.
 
     Example: genus cache --clear
     """
     from genus.data.cache import cache_root, tables
     from genus.data.cache import clear as clear_cache
+    from genus.data.seen import FOLDER
 
     root = cache_root()
+    places = (root, root / FOLDER)
     if clear:
-        say(f"{root}: {_megabytes(clear_cache(root))} freed.")
+        say(f"{root}: {_megabytes(sum(map(clear_cache, places)))} freed.")
         return
-    found = tables(root)
+    found = [table for place in places for table in tables(place)]
     rows = [
         (
-            str(table.about.get("model")),
+            str(table.about.get("model", "")),
             str(table.about.get("part", "features")),
             _input(table.about),
-            str(table.about.get("engine")),
-            str(table.about.get("precision")),
+            str(table.about.get("engine", "")),
+            str(table.about.get("precision", "")),
             str(table.rows),
             _megabytes(table.size),
         )
@@ -44,7 +48,7 @@ def cache(
 
 
 def _input(about: Any) -> str:
-    return f"{about.get('preprocess', {}).get('size')} px"
+    return f"{about['preprocess'].get('size')} px" if "preprocess" in about else ""
 
 
 def _megabytes(size: int) -> str:

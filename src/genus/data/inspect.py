@@ -8,8 +8,8 @@ import hashlib
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from genus.data.decode import decode, read
 from genus.data.folder import Picture, listing, plural
 from genus.data.loader import chunks
+from genus.data.seen import stamp
 from genus.data.threads import in_threads
 from genus.errors import DataError, PictureError
 from genus.tables import csv_text
@@ -25,7 +26,7 @@ from genus.types import OnEvent, Preprocess, Progress
 TOLERATED = 0.05
 """Share of pictures that may be unreadable; with more of them something is wrong with the folder."""
 
-_BATCH = 8
+_RECOGNISED_AT_ONCE = 1024
 _SECONDS_BETWEEN_EVENTS = 0.1
 
 
@@ -54,45 +55,59 @@ class Inspection:
     bad: tuple[BadFile, ...]
 
 
-class Consumer(Protocol):
-    """Who else works on the pixels of the pass, so many pictures at a time as suit it. Called from several threads."""
+class Consumer:
+    """Who else works on the pixels of the pass, so many pictures at a time as suit it. Called from several threads.
 
-    batch_size: int
+    This one wants to see every picture decoded, and makes nothing of it.
+    """
+
+    batch_size = 8
+
+    def recognise(self, stamps: Sequence[bytes | None]) -> list[bytes | None]:
+        """For each file, given by its stamp, the sha256 (32 bytes) of the picture in it, where the consumer has had its
+        pixels before, under the same Preprocess. Such a file is not opened."""
+        return [None] * len(stamps)
+
+    def remember(self, stamps: Sequence[bytes], pictures: Sequence[bytes]) -> None:
+        """Files that hold these pictures, to be recognised by their stamps in later runs."""
 
     def wants(self, picture: bytes) -> bool:
-        """Is the picture with this sha256 (32 bytes) wanted? One that is not need not be decoded again either: the
-        consumer has had its pixels before, under the same Preprocess."""
+        """Is the picture with this sha256 wanted? One that is not need not be decoded again either: the consumer has
+        had its pixels before, under the same Preprocess."""
+        return True
 
     def take(self, pictures: Sequence[bytes], pixels: NDArray[np.uint8]) -> None:
         """A few wanted pictures: their sha256 and B x S x S x 3 uint8."""
 
 
 def inspect(
-    pictures: Sequence[Picture],
-    preprocess: Preprocess,
-    workers: int,
-    on_event: OnEvent,
-    consumer: Consumer | None = None,
+    pictures: Sequence[Picture], preprocess: Preprocess, workers: int, on_event: OnEvent, consumer: Consumer
 ) -> Inspection:
-    """Read, hash and decode every picture in ``workers`` (at least 1) threads; the pixels go to ``consumer``, if any.
+    """Read, hash and decode every picture in ``workers`` (at least 1) threads; the pixels go to ``consumer``. A file
+    that it recognises is not opened.
 
     At most a few pictures per worker are held in memory. Sends Progress events, at most ten a second.
     """
+    results: list[Inspected | BadFile | None] = [
+        Inspected(picture, content.hex()) if content else None
+        for block in chunks(pictures, _RECOGNISED_AT_ONCE)
+        for picture, content in zip(block, consumer.recognise([stamp(picture.path) for picture in block]), strict=True)
+    ]
+    unread = [number for number, result in enumerate(results) if not result]
+    on_event(Progress("Reading pictures", len(pictures) - len(unread), len(pictures)))
+    last_event = time.monotonic()
 
-    def work(batch: Sequence[Picture]) -> list[Inspected | BadFile]:
-        return _inspect(batch, preprocess, consumer)
+    def work(numbers: Sequence[int]) -> list[Inspected | BadFile]:
+        return _look_at([pictures[number] for number in numbers], preprocess, consumer)
 
-    good: list[Inspected] = []
-    bad: list[BadFile] = []
-    last_event = 0.0
-    for results in in_threads(work, chunks(pictures, consumer.batch_size if consumer else _BATCH), workers):
-        good += [result for result in results if isinstance(result, Inspected)]
-        bad += [result for result in results if isinstance(result, BadFile)]
-        done, now = len(good) + len(bad), time.monotonic()
-        if done == len(pictures) or now - last_event >= _SECONDS_BETWEEN_EVENTS:
-            on_event(Progress("Reading pictures", done, len(pictures)))
-            last_event = now
-    return Inspection(tuple(good), tuple(bad))
+    looked_at = chain.from_iterable(in_threads(work, chunks(unread, consumer.batch_size), workers))
+    for left, number in enumerate(unread, 1 - len(unread)):
+        results[number] = next(looked_at)
+        if left == 0 or time.monotonic() - last_event >= _SECONDS_BETWEEN_EVENTS:
+            on_event(Progress("Reading pictures", len(pictures) + left, len(pictures)))
+            last_event = time.monotonic()
+    good = tuple(result for result in results if isinstance(result, Inspected))
+    return Inspection(good, tuple(result for result in results if isinstance(result, BadFile)))
 
 
 def require_usable(inspection: Inspection, classes: Collection[str]) -> None:
@@ -114,22 +129,24 @@ def bad_files_csv(bad: Sequence[BadFile]) -> str:
     return csv_text([("path", "label", "reason"), *((str(file.path), file.label, file.reason) for file in bad)])
 
 
-def _inspect(
-    pictures: Sequence[Picture], preprocess: Preprocess, consumer: Consumer | None
-) -> list[Inspected | BadFile]:
+def _look_at(pictures: Sequence[Picture], preprocess: Preprocess, consumer: Consumer) -> list[Inspected | BadFile]:
     results: list[Inspected | BadFile] = []
     wanted: dict[bytes, NDArray[np.uint8]] = {}
+    settled: dict[bytes, bytes] = {}
     for picture in pictures:
         try:
+            before = stamp(picture.path)
             data = read(picture.path)
             digest = hashlib.sha256(data)
-            if consumer is None:
-                decode(data, preprocess)
-            elif consumer.wants(digest.digest()):
+            if consumer.wants(digest.digest()):
                 wanted[digest.digest()] = decode(data, preprocess)
+            if before:
+                settled[before] = digest.digest()
             results.append(Inspected(picture, digest.hexdigest()))
         except PictureError as error:
             results.append(BadFile(picture.path, picture.label, str(error)))
-    if consumer and wanted:
+    if wanted:
         consumer.take(list(wanted), np.stack(list(wanted.values())))
+    if settled:
+        consumer.remember(list(settled), list(settled.values()))
     return results

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from genus.data.augment import MIN_AREA, random_view
 from genus.data.cache import FeatureCache, Rows, cache_root
 from genus.data.decode import decode, open_rgb
+from genus.data.inspect import Consumer
 from genus.data.loader import Pixels
+from genus.data.seen import SeenFiles
 from genus.data.split import Member
 from genus.engine.choice import build_engine, choose_engine, engine_names
 from genus.engine.stream import Engine, stream
@@ -33,7 +35,7 @@ VIEWS: Literal["light"] = "light"  # how the further views of a picture are draw
 USED_BEFORE = 0.5  # share of the pictures that a table must know for its engine to be taken without measuring
 
 
-class FrozenPart:
+class FrozenPart(Consumer):
     """Gives the features of pictures: from the cache where it knows them, else computed and put there.
 
     The rows are pooled features in fp32 or, with ``stages``, what the first so many stages give, in bf16 (as the uint16
@@ -72,10 +74,21 @@ class FrozenPart:
             )  # fmt: skip
             self.engine_name = self._engine.name
         self._cache = self._table(self.engine_name)
+        self._seen = SeenFiles(root)
 
     def bytes_for(self, pictures: int) -> int:
         """Disk that the rows of so many pictures take."""
         return pictures * self._width * np.dtype(self._dtype).itemsize
+
+    def recognise(self, stamps: Sequence[bytes | None]) -> list[bytes | None]:
+        """The pictures whose files have not changed since they were read, as far as their features are known."""
+        contents = self._seen.contents(stamps)
+        computed = iter(self._cache.find([content for content in contents if content]))
+        return [content if content and next(computed) is not None else None for content in contents]
+
+    def remember(self, stamps: Sequence[bytes], pictures: Sequence[bytes]) -> None:
+        """Files that hold these pictures."""
+        self._seen.remember(stamps, pictures)
 
     def wants(self, picture: bytes) -> bool:
         """Are the features of this picture (sha256) still to be computed?"""
@@ -96,6 +109,7 @@ class FrozenPart:
     def close(self) -> None:
         """Close the files of the cache."""
         self._cache.close()
+        self._seen.close()
 
     @property
     def engine_kind(self) -> str:

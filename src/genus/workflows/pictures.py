@@ -79,7 +79,7 @@ def prepare_pictures(
     folder: Path,
     on_event: OnEvent,
     workers: int,
-    consumer: Consumer | None = None,
+    consumer: Consumer,
 ) -> Pictures:
     """Look at every file in ``workers`` threads, write ``bad_files.csv``, split, write ``split.json``. ``consumer``
     gets the pixels.
