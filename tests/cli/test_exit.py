@@ -1,7 +1,10 @@
 """The process ends at once, but never before everything is said."""
 
+import os
 import subprocess
 import sys
+
+BUFFERED = {**os.environ, "PYTHONUNBUFFERED": ""}
 
 
 def test_the_last_words_arrive_with_the_exit_code() -> None:
@@ -9,14 +12,16 @@ def test_the_last_words_arrive_with_the_exit_code() -> None:
         "import sys\nfrom genus import cli\n"
         "cli.run = lambda arguments: print('said', end='') or print('warned', end='', file=sys.stderr) or 6\ncli.main()"
     )
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=BUFFERED)
     assert (process.stdout, process.stderr, process.returncode) == ("said", "warned", 6)
 
 
 def test_words_that_cannot_be_written_are_no_success() -> None:
     code = "from genus import cli\ncli.run = lambda arguments: print('said') or 0\ncli.main()"
     with open("/dev/full", "w") as full:  # noqa: PTH123
-        process = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False)
+        process = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False, env=BUFFERED
+        )
     assert (process.stderr, process.returncode) == (b"", 120)
 
 
