@@ -1,4 +1,4 @@
-"""Growth: scan, hash and decode, split, cache look-up and head fit from 1,000 to 1,000,000 pictures.
+"""Growth: scan, hash and decode, recognise, split, cache look-up and head fit from 1,000 to 1,000,000 pictures.
 
 The pictures are distinct files of a few hundred bytes (a class folder holds a hundredth of them), the features are
 random rows. Printed for each step, bytes a picture: by how much the peak of resident memory grew, which counts pages of
@@ -26,14 +26,23 @@ from torch import nn
 from benchmarks.timing import machine
 from genus.data.cache import FeatureCache
 from genus.data.folder import scan
-from genus.data.inspect import inspect
+from genus.data.inspect import Consumer, Inspection, inspect
+from genus.data.seen import SETTLED_AFTER, SeenFiles
 from genus.data.split import split
 from genus.data.threads import default_workers
 from genus.training.head import Examples, HeadRecipe, fit_adamw
-from genus.types import Part, Preprocess
+from genus.types import Part, Preprocess, ignore_events
 
 WIDTH, CLASSES = 1280, 10  # EfficientNet-Lite0 has so many features
-DISK_A_FILE = 4096 + 4 * WIDTH + 40
+DISK_A_FILE = 4096 + 4 * WIDTH + 40 + 72
+
+
+class Recogniser(Consumer):
+    """Remembers the files of an earlier run."""
+
+    def __init__(self, root: Path) -> None:
+        self.seen = SeenFiles(root)
+        self.recognise, self.remember = self.seen.contents, self.seen.remember
 
 
 def draw(folder: Path, count: int) -> None:
@@ -74,10 +83,13 @@ def measure(folder: Path, count: int) -> None:
         print(f"| {count:,} | {step} | {seconds / count * 1e6:.1f} | {growth} |", flush=True)
         return result
 
+    def look(consumer: Recogniser) -> Inspection:
+        return inspect(catalog.pictures, preprocess, default_workers(), ignore_events, consumer)
+
+    time.sleep(SETTLED_AFTER)
     catalog = timed("scan", lambda: scan(folder / "photos"))
-    seen = timed(
-        "read, hash, decode", lambda: inspect(catalog.pictures, preprocess, default_workers(), lambda event: None)
-    )
+    seen = timed("read, hash, decode", lambda: look(Recogniser(folder / "seen")))
+    assert timed("recognise", lambda: look(Recogniser(folder / "seen"))) == seen
     parts = timed("split", lambda: split(seen.good, 0))
     train = parts.members(Part.TRAIN)
     pictures = [bytes.fromhex(member.sha256) for member in train]
