@@ -97,6 +97,21 @@ def test_what_goes_in_comes_out(name: str, tmp_path: Path) -> None:
         assert (tmp_path / "again" / file).read_bytes() == (tmp_path / file).read_bytes()
 
 
+def test_loading_draws_no_random_numbers_and_leaves_the_file_alone(folder: Path) -> None:
+    before, content = torch.get_rng_state(), (folder / TENSORS).read_bytes()
+    loaded = load_bundle(folder)
+    assert torch.equal(torch.get_rng_state(), before)
+    with torch.no_grad():
+        for parameter in module(loaded.model).parameters():
+            parameter.zero_()
+    assert (folder / TENSORS).read_bytes() == content
+
+
+def test_weights_in_half_precision_become_those_of_the_model(folder: Path) -> None:
+    rewrite_tensors(folder, lambda state: state.update({key: tensor.half() for key, tensor in state.items()}))
+    assert {tensor.dtype for tensor in module(load_bundle(folder).model).state_dict().values()} == {torch.float32}
+
+
 def test_the_description_is_for_people_too(folder: Path) -> None:
     text = (folder / DESCRIPTION).read_text(encoding="utf-8")
     assert "Löwenzahn 花" in text

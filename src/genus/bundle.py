@@ -9,6 +9,7 @@
 One writer, many readers. Nothing in it can run code.
 """
 
+import contextlib
 import hashlib
 import json
 import math
@@ -29,6 +30,7 @@ from genus.files import atomic, write_json
 from genus.index import Index
 from genus.models import registry
 from genus.models.backbone import Backbone, module
+from genus.models.registry import TIMM_PREFIX
 from genus.types import KnownRule, Preprocess
 
 FORMAT = 2
@@ -50,6 +52,12 @@ class Architecture:
     def build(self, num_classes: int) -> Backbone:
         """The model with random weights."""
         return registry.build(self.name, num_classes, **self.arguments)
+
+    def build_to_load(self, num_classes: int) -> Backbone:
+        """The model on torch's ``meta`` device, to be given the weights of a file; to draw random ones first takes up
+        to a second. A timm model has random ones, for it may keep tables outside of its weights."""
+        with contextlib.nullcontext() if self.name.startswith(TIMM_PREFIX) else torch.device("meta"):
+            return self.build(num_classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ def load_bundle(folder: Path) -> Bundle:
         temperature = _temperature(description.pop("temperature", 1.0))
         known_rule = _known_rule(description.pop("known_rule", None))
         digest, index_digest = description.pop("tensors_sha256"), description.pop("index_sha256", None)
-        model = architecture.build(len(classes))
+        model = architecture.build_to_load(len(classes))
     except GenusError as error:
         raise ModelError(f"{path} describes a model that cannot be built here: {error}") from error
     except Exception as error:  # a damaged text can make a constructor raise anything
@@ -241,7 +249,8 @@ def _load_tensors(model: Backbone, path: Path, digest: str) -> None:
         )
     if not all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point()):
         raise ModelError(f"{path} holds values that are no finite numbers. Train again.")
-    module(model).load_state_dict(state)
+    weights = {key: tensor.to(own[key].dtype, copy=True) for key, tensor in state.items()}  # the file's may change
+    module(model).load_state_dict(weights, assign=True)
 
 
 def _shape(state: Mapping[str, torch.Tensor], key: str) -> tuple[int, ...] | str:

@@ -90,7 +90,7 @@ def relative_position_index(window: int) -> Tensor:
 
     Offsets run from -(M-1) to M-1 on both axes: (2M-1)² rows (Swin, §3.2, "Relative position bias").
     """
-    axis = torch.arange(window)
+    axis = torch.arange(window, device="cpu")  # a table and no weight, so real even where weights are not yet
     places = torch.stack(torch.meshgrid(axis, axis, indexing="ij")).flatten(1)  # 2, M·M
     offsets = places[:, :, None] - places[:, None, :] + window - 1
     return offsets[0] * (2 * window - 1) + offsets[1]
