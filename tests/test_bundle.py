@@ -6,6 +6,8 @@ import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +107,14 @@ def test_loading_draws_no_random_numbers_and_leaves_the_file_alone(folder: Path)
         for parameter in module(loaded.model).parameters():
             parameter.zero_()
     assert (folder / TENSORS).read_bytes() == content
+
+
+def test_loading_imports_nothing_more(folder: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom genus.bundle import load_bundle\nbefore = len(sys.modules)\n"
+        f"load_bundle(Path({str(folder)!r}))\nsys.exit(len(sys.modules) - before > 20)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_weights_in_half_precision_become_those_of_the_model(folder: Path) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from genus.models.attention import MultiHeadSelfAttention
 from genus.models.backbone import Rest, features_as_evidence, parameter_groups
+from genus.models.initial import truncated_normal
 from genus.models.remembered import remembered
 from genus.models.transformer import Block, initialise
 
@@ -127,7 +128,7 @@ class WindowAttention(nn.Module):
         self.shift = shift
         self.msa = MultiHeadSelfAttention(dim, num_heads)
         self.relative_bias = nn.Parameter(torch.zeros((2 * window - 1) ** 2, num_heads))
-        nn.init.trunc_normal_(self.relative_bias, std=0.02)
+        truncated_normal(self.relative_bias)
         self.register_buffer("relative_index", relative_position_index(window), persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:

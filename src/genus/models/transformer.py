@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from genus.models.initial import truncated_normal
 from genus.models.stochastic_depth import StochasticDepth
 
 
@@ -67,6 +68,6 @@ def initialise(model: nn.Module) -> None:
     """Truncated normal (std 0.02) weights and zero biases in every linear layer, as ViT and Swin start."""
     for part in model.modules():
         if isinstance(part, nn.Linear):
-            nn.init.trunc_normal_(part.weight, std=0.02)
+            truncated_normal(part.weight)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)

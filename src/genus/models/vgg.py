@@ -14,6 +14,7 @@ The paper's configurations A, B, D and E are named by their weight layers: 11, 1
 Numerically equal to torchvision's VGG, whose weights load.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genus.models.backbone import Rest, features_as_evidence, parameter_groups
+from genus.models.initial import normal
 
 GRID = 7  # places per side that the first fully connected layer expects: 224 / 32
 
@@ -105,9 +107,9 @@ def initialise(model: nn.Module) -> None:
     """Kaiming-normal convolutions (fan out), normal (std 0.01) linear layers, zero biases, as torchvision trains."""
     for part in model.modules():
         if isinstance(part, nn.Conv2d):
-            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+            normal(part.weight, std=math.sqrt(2 / (part.out_channels * math.prod(part.kernel_size))))
         elif isinstance(part, nn.Linear):
-            nn.init.normal_(part.weight, std=0.01)
+            normal(part.weight, std=0.01)
         if isinstance(part, nn.Conv2d | nn.Linear) and part.bias is not None:
             nn.init.zeros_(part.bias)
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from genus.models.attention import MultiHeadSelfAttention
 from genus.models.backbone import Rest, parameter_groups
+from genus.models.initial import normal, truncated_normal
 from genus.models.transformer import Block, initialise
 
 Pool = Literal["token", "mean", "token+mean"]
@@ -35,8 +36,8 @@ class Embedding(nn.Module):
         self.proj = nn.Conv2d(3, dim, patch_size, stride=patch_size)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + self.grid[0] * self.grid[1], dim))
-        nn.init.trunc_normal_(self.pos_embed, std=0.02)
-        nn.init.normal_(self.cls_token, std=1e-6)
+        truncated_normal(self.pos_embed)
+        normal(self.cls_token, std=1e-6)
 
     def grid_of(self, images: Tensor) -> tuple[int, int]:
         """Rows and columns of patches; a last, incomplete patch counts."""
