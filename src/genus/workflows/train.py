@@ -84,9 +84,9 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
             )
             if config.freeze_until:
                 announce(frozen, len(catalog.pictures), config.views, on_event)
+        import_ahead()
         consumer = frozen if frozen and not config.minutes else Consumer()
         pictures = prepare_pictures(catalog, config, start.preprocess, folder, on_event, compute.workers, consumer)
-        import_ahead()
         if frozen:
             frozen.finish()
             update_config(folder, engine=frozen.engine_kind)
