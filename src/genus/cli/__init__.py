@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from genus.cli.app import run
+from genus.errors import MachineError
 
 COLLECT_AFTER = 50_000  # new objects
-UNWRITTEN = 120  # what Python itself exits with when its last words cannot be written
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -23,5 +23,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
-        code = code or UNWRITTEN
+        code = code or MachineError.exit_code
     os._exit(code)
