@@ -1,5 +1,6 @@
 """Pixels in, numbers out, with torch."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,6 +12,7 @@ from genus.engine.device import autocast
 from genus.engine.torch_engine import Normalise, TorchEngine
 from genus.models.backbone import module
 from genus.types import HALF, IMAGENET_MEAN, IMAGENET_STD, Preprocess
+from tests.card import needs_card
 from tests.models.test_registry import tiny
 
 CPU = torch.device("cpu")
@@ -56,6 +58,22 @@ def test_many_threads_get_the_answers_of_one() -> None:
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(engine, batches))
     assert all(map(np.array_equal, alone, together))
+
+
+@needs_card
+def test_on_a_card_one_thread_computes_for_all() -> None:
+    computing: set[int] = set()
+
+    class Mean(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            computing.add(threading.get_ident())
+            return images.mean(dim=(2, 3))
+
+    card = torch.device("cuda")
+    engines = [TorchEngine(Mean(), Preprocess(4), card) for _ in range(2)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: engines[number % 2](noise(2, 4)), range(40)))
+    assert len(computing) == 1
 
 
 def test_bf16_is_used_when_asked_for_and_comes_back_as_fp32() -> None:

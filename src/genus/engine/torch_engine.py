@@ -1,8 +1,7 @@
 """torch behind the one call: pixels in, numbers out."""
 
-import contextlib
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -18,6 +17,8 @@ from genus.types import Preprocess
 
 CPU_BATCH = 8  # what stays in a processor's cache; measured in docs/benchmarks.md
 DEVICE_BATCH = 64
+_ON_A_CARD = ThreadPoolExecutor(1, thread_name_prefix="genus-card")
+"""Does what is computed on a graphics card: cuDNN chooses its kernels in every thread anew, which takes seconds."""
 
 
 def batch_size_on(device: torch.device) -> int:
@@ -46,11 +47,15 @@ class TorchEngine:
         self._device = device
         self._precision = precision
         self.batch_size = batch_size_on(device)
-        self._one_at_a_time = contextlib.nullcontext() if device.type == "cpu" else threading.Lock()
 
     def __call__(self, pixels: Pixels) -> NDArray[np.float32]:
         """pixels: B x S x S x 3 uint8, sRGB -> B x K float32, what the network returns for them."""
-        with self._one_at_a_time, torch.inference_mode(), autocast(self._device, self._precision):
+        if self._device.type == "cpu":
+            return self._rows(pixels)
+        return _ON_A_CARD.submit(self._rows, pixels).result()
+
+    def _rows(self, pixels: Pixels) -> NDArray[np.float32]:
+        with torch.inference_mode(), autocast(self._device, self._precision):
             filled = torch.from_numpy(fill(pixels, self._computed_for(len(pixels))))
             rows = self._compute(self._normalise(filled.to(self._device, non_blocking=True)))
             return rows[: len(pixels)].float().cpu().numpy()

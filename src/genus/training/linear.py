@@ -27,7 +27,7 @@ class LinearClassifier:
     def of(head: nn.Linear) -> "LinearClassifier":
         """A copy of ``head``'s weights."""
         parts = head.weight.detach().flatten(), head.bias.detach()
-        return LinearClassifier(torch.cat(parts).numpy(), head.out_features)
+        return LinearClassifier(torch.cat(parts).cpu().numpy(), head.out_features)
 
     def copy_to(self, head: nn.Linear) -> None:
         """Give ``head`` these weights."""
