@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from genus import files
 from genus.errors import MachineError
-from genus.files import atomic, json_text, make_folder, probe_writable, write_json, write_text
+from genus.files import WriteBehind, atomic, json_text, make_folder, probe_writable, write_json, write_text
 from tests.corpus import unprivileged_folder
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
@@ -131,6 +132,52 @@ def test_probing_leaves_nothing(tmp_path: Path) -> None:
 def test_text_is_utf_8_with_unix_line_ends(tmp_path: Path) -> None:
     write_text(tmp_path / "x", "ä花\r\n\n")
     assert (tmp_path / "x").read_bytes() == "ä花\r\n\n".encode()
+
+
+def test_writing_behind_goes_on_beside_the_caller_in_order_and_is_finished_at_the_end() -> None:
+    written: list[int] = []
+    gate = threading.Event()
+
+    def late(number: int) -> None:
+        gate.wait(10)
+        written.append(number)
+
+    with WriteBehind() as write:
+        write(late, 1)
+        assert not written
+        gate.set()
+        write(late, 2)
+        assert written[0] == 1  # never more than one thing behind
+    assert written == [1, 2]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_what_writing_behind_raises_comes_out(more: int, tmp_path: Path) -> None:
+    def full(path: Path) -> None:
+        with atomic(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def behind() -> None:
+        with WriteBehind() as write:
+            write(full, tmp_path / "x")
+            for _ in range(more):
+                write(pytest.fail, "goes on after an error")
+
+    with pytest.raises(MachineError, match="No space left"):
+        behind()
+
+
+def test_an_error_of_the_caller_goes_before_that_of_the_writing() -> None:
+    def fail(error: Exception) -> None:
+        raise error
+
+    def both() -> None:
+        with WriteBehind() as write:
+            write(fail, MachineError("behind"))
+            fail(ValueError("before"))
+
+    with pytest.raises(ValueError, match="before"):
+        both()
 
 
 JSON = st.recursive(

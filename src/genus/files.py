@@ -7,7 +7,8 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,35 @@ def atomic(path: Path) -> Iterator[Path]:
         raise _cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+class WriteBehind:
+    """Lets a thread write while the caller goes on, one thing at a time, in order.
+
+    A context manager, whose end waits for the last one. What writing raises comes out of the next call, or of the end.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="genus-writer")
+        self._last: Future[None] | None = None
+
+    def __call__(self, write: Callable[..., None], *arguments: Any) -> None:
+        """``write(*arguments)``, once what was given before is written."""
+        self.wait()
+        self._last = self._thread.submit(write, *arguments)
+
+    def wait(self) -> None:
+        """Until all is written."""
+        if self._last:
+            self._last.result()
+
+    def __enter__(self) -> "WriteBehind":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._thread.shutdown()
+        if kind is None:
+            self.wait()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from genus.errors import ModelError
 from genus.training import resume as resume_module
 from genus.training.loop import FineTuneRecipe, State, fit
-from genus.training.resume import restore_state, save_state
+from genus.training.resume import restore_state, save_snapshot, snapshot
 from tests.training.runs import RECIPE, differing, everything, pictures, shuffled, start, step_for, validation
 
 DATA = pictures(12)
@@ -40,7 +40,7 @@ def test_two_epochs_and_two_more_are_four(name: str, arguments: dict[str, object
     straight, broken = start(recipe, DATA, name, **arguments), start(recipe, DATA, name, **arguments)
     epochs(straight, recipe, 4)
     epochs(broken, recipe, 2)
-    save_state(broken, tmp_path / "c.safetensors", FINGERPRINT)
+    save_snapshot(snapshot(broken, FINGERPRINT), tmp_path / "c.safetensors")
     resumed = start(recipe, DATA, name, **{**arguments, "seed": 9})
     restore_state(resumed, tmp_path / "c.safetensors", FINGERPRINT)
     assert differing(resumed, broken) == []
@@ -48,12 +48,27 @@ def test_two_epochs_and_two_more_are_four(name: str, arguments: dict[str, object
     assert differing(resumed, straight) == []
 
 
+def test_a_snapshot_stays_while_training_goes_on(tmp_path: Path) -> None:
+    state = small()
+    epochs(state, RECIPE, 1)
+    taken, then = snapshot(state, FINGERPRINT), everything(state)
+    epochs(state, RECIPE, 3)
+    save_snapshot(taken, tmp_path / "c")
+    resumed = small()
+    restore_state(resumed, tmp_path / "c", FINGERPRINT)
+    found = everything(resumed)
+    assert found.keys() == then.keys()
+    assert all(torch.equal(found[key], tensor) for key, tensor in then.items())
+    assert all(torch.equal(tensor, then[f"average.module.{key}"]) for key, tensor in taken.average.items())
+    assert taken.average.keys() == state.average.module.state_dict().keys()
+
+
 def test_without_validation_and_after_early_stop(tmp_path: Path) -> None:
     recipe = replace(RECIPE, epochs=2)
     state = start(recipe, DATA)
     list(fit(state, shuffled(DATA, recipe), lambda _: None, recipe, step_for(recipe)))
     state.stale = 3
-    save_state(state, tmp_path / "c", FINGERPRINT)
+    save_snapshot(snapshot(state, FINGERPRINT), tmp_path / "c")
     resumed = start(recipe, DATA)
     restore_state(resumed, tmp_path / "c", FINGERPRINT)
     assert differing(resumed, state) == []  # the best loss is still infinite
@@ -65,7 +80,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     state = small()
     epochs(state, RECIPE, 1)
     path = tmp_path_factory.mktemp("resume") / "c"
-    save_state(state, path, FINGERPRINT)
+    save_snapshot(snapshot(state, FINGERPRINT), path)
     return path.read_bytes()
 
 
@@ -156,11 +171,11 @@ def test_saving_changes_nothing_and_keeps_the_old_file_when_it_fails(
 ) -> None:
     state, path = small(), tmp_path / "c"
     before = everything(state)
-    save_state(state, path, FINGERPRINT)
+    save_snapshot(snapshot(state, FINGERPRINT), path)
     assert all(torch.equal(before[key], tensor) for key, tensor in everything(state).items())
     old = path.read_bytes()
     fail: Callable[..., bytes] = lambda *_, **__: (_ for _ in ()).throw(RuntimeError("no"))  # noqa: E731
     monkeypatch.setattr(resume_module, "save", fail)
     with pytest.raises(RuntimeError):
-        save_state(state, path, FINGERPRINT)
+        save_snapshot(snapshot(state, FINGERPRINT), path)
     assert path.read_bytes() == old

@@ -1,7 +1,7 @@
 """What stays of an interrupted training, and which verdict counts."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,10 @@ def epoch(number: int, loss: float | None = 0.5, accuracy: float | None = 0.8) -
     return EpochResult(number, 4, 1e-4, 1 / number, loss, accuracy, 1.5)
 
 
+def training(*results: Result) -> Generator[Result, None, None]:
+    yield from results
+
+
 def lines(folder: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
@@ -23,17 +27,35 @@ def lines(folder: Path) -> list[dict[str, object]]:
 def test_one_line_and_one_event_a_result(tmp_path: Path) -> None:
     events: list[Event] = []
     results: list[Result] = [epoch(1), epoch(2, None, None)]
-    assert recorded(iter(results), tmp_path, events.append) == tuple(results)
+    assert recorded(training(*results), tmp_path, events.append) == tuple(results)
     assert [line["epoch"] for line in lines(tmp_path)] == [1, 2]
     assert events == results
     trial = Trial(0.01, 0.25, 0.9)
-    assert recorded(iter([trial]), tmp_path, events.append) == (trial,)
+    assert recorded(training(trial), tmp_path, events.append) == (trial,)
     assert lines(tmp_path) == [{"c": 0.01, "val_loss": 0.25, "val_accuracy": 0.9}]
     assert events[-1] == Note("C = 0.01: validation loss 0.2500, accuracy 0.9000")
 
 
+def test_a_training_whose_listener_fails_is_closed(tmp_path: Path) -> None:
+    closed: list[bool] = []
+
+    def results() -> Generator[Result, None, None]:
+        try:
+            yield from training(epoch(1), epoch(2))
+        finally:
+            closed.append(True)
+
+    def fail(event: Event) -> None:
+        raise KeyboardInterrupt
+
+    ongoing = results()
+    with pytest.raises(KeyboardInterrupt):
+        recorded(ongoing, tmp_path, fail)
+    assert closed == [True]
+
+
 def test_resumed_run_keeps_what_its_checkpoint_stands_on_and_no_more(tmp_path: Path) -> None:
-    def interrupted() -> Iterator[Result]:
+    def interrupted() -> Generator[Result, None, None]:
         yield from (epoch(1), epoch(2), epoch(3, loss=9.0))
         raise KeyboardInterrupt
 
@@ -41,10 +63,10 @@ def test_resumed_run_keeps_what_its_checkpoint_stands_on_and_no_more(tmp_path: P
         recorded(interrupted(), tmp_path, ignore_events)
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 4, "ep')  # the last line was being written
-    history = recorded(iter([epoch(3), epoch(4)]), tmp_path, ignore_events)
+    history = recorded(training(epoch(3), epoch(4)), tmp_path, ignore_events)
     assert history == (epoch(1), epoch(2), epoch(3), epoch(4))
     assert [(line["epoch"], line["val_loss"]) for line in lines(tmp_path)] == [(1, 0.5), (2, 0.5), (3, 0.5), (4, 0.5)]
-    assert recorded(iter([]), tmp_path, ignore_events) == history  # interrupted after the last epoch
+    assert recorded(training(), tmp_path, ignore_events) == history  # interrupted after the last epoch
 
 
 def test_verdict_is_that_of_the_weights_that_were_kept() -> None:
@@ -68,7 +90,7 @@ def test_curves_only_where_there_were_epochs(tmp_path: Path) -> None:
 
 
 def test_tensorboard_holds_the_numbers_of_every_epoch(tmp_path: Path) -> None:
-    recorded(iter([epoch(1, 0.5, 0.8), epoch(2, 0.25, 0.9)]), tmp_path, ignore_events)
+    recorded(training(epoch(1, 0.5, 0.8), epoch(2, 0.25, 0.9)), tmp_path, ignore_events)
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]} == {

@@ -7,7 +7,7 @@ where a sha256 over all of it shows damage.
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,8 +20,20 @@ from genus.training.loop import State
 FORMAT = 1
 
 
-def save_state(state: State, path: Path, fingerprint: dict[str, Any]) -> None:
-    """Write ``state`` atomically. ``fingerprint`` says which run it belongs to. Raises MachineError."""
+class Snapshot(NamedTuple):
+    """A state as it was, in main memory, while training goes on; ``scalars`` is JSON."""
+
+    tensors: dict[str, torch.Tensor]
+    scalars: str
+
+    @property
+    def average(self) -> dict[str, torch.Tensor]:
+        """The average of the weights, named as the network names them."""
+        return _under(self.tensors, "average.module.")
+
+
+def snapshot(state: State, fingerprint: dict[str, Any]) -> Snapshot:
+    """A copy of ``state``. ``fingerprint`` says which run it belongs to."""
     tensors = {f"model.{key}": tensor for key, tensor in state.model.state_dict().items()}
     tensors |= {f"average.{key}": tensor for key, tensor in state.average.state_dict().items()}
     optimizer = state.optimizer.state_dict()
@@ -39,14 +51,23 @@ def save_state(state: State, path: Path, fingerprint: dict[str, Any]) -> None:
             "groups": [group["lr"] for group in optimizer["param_groups"]],
         }
     )
-    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    copies = {
+        key: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for key, tensor in tensors.items()
+    }
+    return Snapshot(copies, scalars)
+
+
+def save_snapshot(taken: Snapshot, path: Path) -> None:
+    """Write ``taken`` atomically. Raises MachineError."""
+    tensors, scalars = taken
     content = save(tensors, metadata={"state": scalars, "sha256": _checksum(tensors, scalars)})
     with atomic(path) as temporary:
         temporary.write_bytes(content)
 
 
 def restore_state(state: State, path: Path, fingerprint: dict[str, Any]) -> None:
-    """Bring ``state``, freshly begun, to where ``path`` was written.
+    """Bring ``state``, freshly begun, to where the snapshot in ``path`` was taken.
 
     Raises ModelError when the file is damaged, written by another version of genus, or belongs to a run with other
     data or options (all are listed).

@@ -2,20 +2,20 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor
 
 from genus.config import TrainConfig
 from genus.engine.compiling import LONG, compile_or_leave
-from genus.files import atomic
+from genus.files import WriteBehind, atomic
 from genus.training.head import balanced_class_weights
 from genus.training.loop import FineTuneRecipe, State, Step, begin, fit
-from genus.training.resume import restore_state, save_state
+from genus.training.resume import Snapshot, restore_state, save_snapshot, snapshot
 from genus.types import Caution, EpochResult, Note, OnEvent, Part
 from genus.workflows.choose_model import Start
 from genus.workflows.compute import Compute
@@ -36,7 +36,7 @@ def fine_tune(
     compute: Compute,
     folder: Path,
     on_event: OnEvent,
-) -> Iterator[EpochResult]:
+) -> Generator[EpochResult, None, None]:
     """Train ``lesson.network``, which is ``start.model`` or its upper part, in place; one result an epoch.
 
     The best epoch's weights stay. Raises DivergedError (the files of the best and of the last good epoch stay),
@@ -52,14 +52,13 @@ def fine_tune(
     fingerprint = fingerprint_of(recipe, start, pictures, config)
     if config.resume:
         _resume(state, folder / CHECKPOINT, fingerprint, on_event)
-    for result in fit(state, lesson.batches, lesson.validate, recipe, step):
-        if state.improved:
-            _save_weights(state.average.module, folder / BEST)
-        yield result  # recorded before the checkpoint: what a checkpoint stands on is never missing from the history
-        save_state(state, folder / CHECKPOINT, fingerprint)
+    with WriteBehind() as write:
+        for result in fit(state, lesson.batches, lesson.validate, recipe, step):
+            yield result  # recorded before the checkpoint: what that stands on is never missing from the history
+            write(_save_epoch, snapshot(state, fingerprint), folder, state.improved)
     if state.epoch < recipe.epochs:
         on_event(Note(f"Stopped after epoch {state.epoch}: no improvement on validation for {recipe.patience} epochs."))
-    _save_weights(state.average.module, folder / LAST)
+    _save_weights(snapshot(state, fingerprint).average, folder / LAST)
     lesson.network.load_state_dict(load_file(folder / BEST))
 
 
@@ -142,7 +141,12 @@ def _resume(state: State, path: Path, fingerprint: dict[str, Any], on_event: OnE
         on_event(Note("--resume: there is no checkpoint yet; training starts anew."))
 
 
-def _save_weights(model: nn.Module, path: Path) -> None:
-    state = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
+def _save_epoch(taken: Snapshot, folder: Path, improved: bool) -> None:
+    if improved:
+        _save_weights(taken.average, folder / BEST)
+    save_snapshot(taken, folder / CHECKPOINT)
+
+
+def _save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     with atomic(path) as temporary:
-        temporary.write_bytes(save(state))
+        temporary.write_bytes(save(dict(weights)))

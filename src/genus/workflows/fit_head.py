@@ -1,7 +1,7 @@
 """Head-only training: the frozen backbone looks at each picture once, then the head is fitted on its features."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 from torch import nn
@@ -21,7 +21,7 @@ SAMPLE = 96  # pictures on which --minutes measures
 
 def fit_head(
     model: Backbone, frozen: FrozenPart, pictures: Pictures, config: TrainConfig, on_event: OnEvent
-) -> Iterator[EpochResult | Trial]:
+) -> Generator[EpochResult | Trial, None, None]:
     """Fit ``model.head`` in place; one result an epoch (adamw) or a regularisation strength (linear)."""
     train: Sequence[Member] = pictures.split.members(Part.TRAIN)
     val = pictures.split.members(Part.VAL)

@@ -1,7 +1,8 @@
 """What a training was like, result by result: ``metrics.jsonl``, the curves, the verdict that chose the weights."""
 
+import contextlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,13 @@ from genus.workflows.track import open_tracker
 Result = EpochResult | Trial
 
 
-def recorded(results: Iterator[Result], folder: Path, on_event: OnEvent) -> tuple[Result, ...]:
+def recorded(results: Generator[Result, None, None], folder: Path, on_event: OnEvent) -> tuple[Result, ...]:
     """Run the training to its end. Each result is one line of ``metrics.jsonl``, one event, one step of the tracker.
 
     Gives back the results of the whole run: of one that was resumed, also those from before the interruption.
     """
     history = list(read_history(folder))
-    with open_tracker(folder) as track:
+    with open_tracker(folder) as track, contextlib.closing(results):
         for number, result in enumerate(results):
             if number == 0:
                 history = _before(result, history)

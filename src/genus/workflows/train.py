@@ -3,7 +3,7 @@
 import contextlib
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -118,7 +118,7 @@ def _results(
     compute: Compute,
     folder: Path,
     on_event: OnEvent,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """The training itself: of the head alone, of the upper stages, or of everything."""
     if frozen and config.freeze_layers and not config.freeze_until:
         return fit_head(start.model, frozen, pictures, config, on_event)
