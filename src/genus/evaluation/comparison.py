@@ -6,6 +6,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from genus.evaluation.binomial import chances
 from genus.evaluation.intervals import CONFIDENCE, Estimate, Z
 
 POWER = 0.8
@@ -35,14 +36,13 @@ def compare(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> Compariso
     McNemar's test in its exact form; the interval of Bonett & Price (2012, adjusted Wald for paired proportions);
     the number of pictures for a power of 80 % by Connor (1987).
     """
-    from scipy.special import bdtr
-
     n, only_a, only_b = len(right_a), int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     a, b = (only_a + 1) / (n + 2), (only_b + 1) / (n + 2)
     half = Z * ((a + b - (b - a) ** 2) / (n + 2)) ** 0.5
     value = (only_b - only_a) / n
     difference = Estimate(value, max(b - a - half, -1.0), min(b - a + half, 1.0))
-    p_value = min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
+    fewer = np.arange(min(only_a, only_b) + 1)
+    p_value = min(1.0, 2 * float(chances(fewer, np.full_like(fewer, only_a + only_b), 0.5).sum()))
     return Comparison(n, only_a, only_b, difference, p_value, _needed((only_a + only_b) / n, value))
 
 

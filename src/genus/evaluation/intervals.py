@@ -37,16 +37,6 @@ def wilson(successes: int, n: int) -> Estimate:
     return Estimate(share, min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share))
 
 
-def surely_at_most(share: float, errors: NDArray[np.integer], n: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Do ``errors`` of ``n`` show that the true share lies below ``share``, wrongly so in 5 % of all cases at most?
-
-    That is, is the one-sided interval of Clopper & Pearson (1934) below it.
-    """
-    from scipy.special import bdtr
-
-    return np.asarray(bdtr(errors, n, share) <= 1 - CONFIDENCE)
-
-
 def bootstrap(
     statistics: Callable[[NDArray[np.int64]], NDArray[np.float64]], groups: NDArray[np.integer], seed: int = 0
 ) -> list[Estimate]:

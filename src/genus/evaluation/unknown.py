@@ -7,7 +7,8 @@ on validation; the test only checks them.
 import numpy as np
 from numpy.typing import NDArray
 
-from genus.evaluation.intervals import surely_at_most
+from genus.evaluation.binomial import chances_of_no_more
+from genus.evaluation.intervals import CONFIDENCE
 
 FALSE_ALARMS = 0.01
 """Share of ordinary pictures that may be taken for something else."""
@@ -17,13 +18,13 @@ def min_probability(confidence: NDArray[np.floating], right: NDArray[np.bool_], 
     """The lowest probability from which on at most ``max_error`` of the answers are wrong, or None.
 
     ``confidence`` (N) are the probabilities of the answers, ``right`` (N) says which are. The share of errors is taken
-    at the upper end of its one-sided 95 % interval. The best of many thresholds is chosen by intervals that are each
-    right for one; the counts behind them hang together so closely that this costs little (measured in
-    tests/evaluation/test_unknown.py).
+    at the upper end of its one-sided 95 % interval (Clopper & Pearson 1934). The best of many thresholds is chosen by
+    intervals that are each right for one; the counts behind them hang together so closely that this costs little
+    (measured in tests/evaluation/test_unknown.py).
     """
     order = np.argsort(-confidence, kind="stable")
-    sorted_confidence, errors = confidence[order], np.cumsum(~right[order], dtype=np.int64)
-    shown = surely_at_most(max_error, errors, np.arange(1, len(order) + 1))
+    sorted_confidence = confidence[order]
+    shown = chances_of_no_more(~right[order], max_error) <= 1 - CONFIDENCE
     shown &= np.diff(sorted_confidence, append=-1.0) < 0  # equals are all answered, or none of them
     return float(sorted_confidence[shown].min()) if shown.any() else None
 

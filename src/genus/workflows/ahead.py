@@ -4,7 +4,7 @@ import contextlib
 import threading
 from importlib import import_module
 
-LATE = ("matplotlib.figure", "matplotlib.font_manager", "matplotlib.style", "scipy.special", "jinja2")
+LATE = ("matplotlib.figure", "matplotlib.font_manager", "matplotlib.style", "jinja2")
 
 
 def import_ahead() -> None:
