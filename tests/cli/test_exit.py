@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 BUFFERED = {**os.environ, "PYTHONUNBUFFERED": ""}
+FULL = b"Error: The disk is full: not everything could be written.\n"
 
 
 def test_the_last_words_arrive_with_the_exit_code() -> None:
@@ -22,7 +25,17 @@ def test_words_that_cannot_be_written_are_no_success() -> None:
         process = subprocess.run(
             [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False, env=BUFFERED
         )
-    assert (process.stderr, process.returncode) == (b"", 4)
+    assert (process.stderr, process.returncode) == (FULL, 4)
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_full_disk_is_no_bug(buffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": buffered}
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        process = subprocess.run(
+            [sys.executable, "-m", "genus", "models"], stdout=full, stderr=subprocess.PIPE, check=False, env=environment
+        )
+    assert (process.stderr, process.returncode) == (FULL, 4)
 
 
 def test_a_reader_that_has_gone_away_gets_no_traceback() -> None:

@@ -1,11 +1,12 @@
 """The command line: one small file a verb; the only place that prints or exits."""
 
+import errno
 import gc
 import os
 import sys
 from collections.abc import Sequence
 
-from genus.cli.app import run
+from genus.cli.app import DISK_FULL, run
 from genus.errors import MachineError
 
 COLLECT_AFTER = 50_000  # new objects
@@ -22,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except OSError:
+    except OSError as error:
         code = code or MachineError.exit_code
+        if error.errno == errno.ENOSPC:
+            print(f"Error: {DISK_FULL}", file=sys.stderr)
     os._exit(code)

@@ -1,5 +1,6 @@
 """Verbs, help, and the way from an error to a message and an exit code."""
 
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,9 +18,10 @@ from genus.cli.models import models
 from genus.cli.predict import predict
 from genus.cli.train import train
 from genus.cli.truth import with_explicit_truth
-from genus.errors import GenusError
+from genus.errors import GenusError, MachineError
 
 DEBUG = "--debug"
+DISK_FULL = "The disk is full: not everything could be written."
 
 app = typer.Typer(
     name="genus",
@@ -63,6 +65,8 @@ def run(arguments: Sequence[str]) -> int:
     except MemoryError:
         return _fail("The memory is used up. Choose a smaller --batch-size, --image-size or --model.", 4, arguments)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return _fail(DISK_FULL, MachineError.exit_code, arguments)
         advice = "This is a bug in genus; please report it with what `genus --debug ...` shows."
         return _fail(f"{type(error).__name__}: {error}\n{advice}", 1, arguments)
     return 0
