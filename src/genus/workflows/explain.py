@@ -74,11 +74,15 @@ def explain_paths(
 
 def heat_of(bundle: Bundle, pixels: Pixels, classes: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Where pictures as the model sees them (n x S x S x 3, uint8) speak for these classes (n), n x h x w, and their
-    features, n x num_features."""
+    features, n x num_features.
+
+    On a graphics card without cuDNN: it takes three seconds to choose its kernels, which so few pictures never win back.
+    """
     device = bundle.model.head.weight.device
     images = Normalise(bundle.preprocess).to(device)(torch.from_numpy(pixels).to(device))
     pieces = zip(images.split(AT_A_TIME), chunks(classes, AT_A_TIME), strict=True)
-    heat, features = zip(*(heat_and_features(bundle.model, *piece) for piece in pieces), strict=True)
+    with torch.backends.cudnn.flags(enabled=False):
+        heat, features = zip(*(heat_and_features(bundle.model, *piece) for piece in pieces), strict=True)
     return torch.cat(heat).cpu().numpy(), torch.cat(features).cpu().numpy()
 
 
