@@ -5,18 +5,19 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from benchmarks.timing import in_turns, machine, table
-from genus.data.augment import random_view
-from genus.data.decode import decode, open_rgb
-from genus.data.loader import load_batches
+from genus.data.decode import decode
+from genus.data.loader import Batch, load_batches
+from genus.data.processes import ReadingProcesses
 from genus.data.threads import default_workers
+from genus.data.views import Views
 from genus.engine.stream import stream
 from genus.engine.torch_engine import TorchEngine
 from genus.models import registry
@@ -24,6 +25,7 @@ from genus.models.backbone import WithoutHead, place
 
 IMAGES = 256
 READERS, SECONDS, OPERATIONS = (1, 2, 4, 8, 16), 3.0, 100
+BATCH = 32
 CPU = torch.device("cpu")
 
 
@@ -55,44 +57,63 @@ def main(folder: Path) -> None:
 
 
 def crowd(paths: list[Path]) -> None:
-    """Print how fast ``READERS`` threads read together, alone and beside a thread that runs small operations."""
-    preprocess = registry.preprocess_of("vit_tiny_patch16")
+    """Print how fast ``READERS`` read together, alone and beside a thread that runs small operations."""
+    views = Views(paths, registry.preprocess_of("vit_tiny_patch16"), "light", seed=0)
     print(f"\n**Readers of random views, {SECONDS:.0f} s each**\n")
     print("| readers | views/s | views/s beside | microseconds an operation |\n|---|---|---|---|")
     print(f"| 0 | | | {1e6 * _seconds_an_operation():.1f} |")
-    for readers in READERS:
-        with reading(paths, preprocess, readers) as views:
-            time.sleep(SECONDS)
-            alone = len(views) / SECONDS
-        with reading(paths, preprocess, readers) as views:
-            operation = _seconds_an_operation()
-            beside = len(views) / SECONDS
-        print(f"| {readers} | {alone:.0f} | {beside:.0f} | {1e6 * operation:.1f} |")
+    for kind, reading in {"threads": in_threads, "processes": in_processes}.items():
+        for readers in READERS:
+            with reading(views, readers) as done:
+                before = len(done)
+                time.sleep(SECONDS)
+                alone = (len(done) - before) / SECONDS
+                before = len(done)
+                operation = _seconds_an_operation()
+                beside = (len(done) - before) / SECONDS
+            print(f"| {readers} {kind} | {alone:.0f} | {beside:.0f} | {1e6 * operation:.1f} |")
+
+
+def in_threads(views: Views, readers: int) -> AbstractContextManager[list[int]]:
+    """Inside, as many threads read ``views``; what is given grows by one with each."""
+    return _meanwhile(lambda: load_batches(_for_ever(len(views.paths)), partial(views, 0), BATCH, readers))
 
 
 @contextmanager
-def reading(paths: list[Path], preprocess: object, readers: int) -> Iterator[list[int]]:
-    """Inside, ``readers`` threads read random views; what is given grows by one with each."""
+def in_processes(views: Views, readers: int) -> Iterator[list[int]]:
+    """The same with processes."""
+    with (
+        ReadingProcesses(views, readers) as processes,
+        _meanwhile(lambda: processes.load_batches(0, _for_ever(len(views.paths)), BATCH)) as done,
+    ):
+        yield done
+
+
+def _for_ever(pictures: int) -> list[int]:
+    return list(range(pictures)) * 1000
+
+
+@contextmanager
+def _meanwhile(load: Callable[[], Iterator[Batch]]) -> Iterator[list[int]]:
+    """Inside, a thread takes one batch after the other, as fast as they come; begins with the first."""
     done: list[int] = []
-    enough = threading.Event()
+    begun, enough = threading.Event(), threading.Event()
 
-    def read(start: int) -> None:
-        number = start
-        while not enough.is_set():
-            path = paths[number % len(paths)]
-            random_view(open_rgb(path, 300), preprocess, "light", np.random.default_rng(number))
-            done.append(number)
-            number += 1
+    def take() -> None:
+        for batch in load():
+            done.extend(batch.indices)
+            begun.set()
+            if enough.is_set():
+                return
 
-    threads = [threading.Thread(target=read, args=(IMAGES // readers * index,)) for index in range(readers)]
-    for thread in threads:
-        thread.start()
+    thread = threading.Thread(target=take)
+    thread.start()
+    begun.wait()
     try:
         yield done
     finally:
         enough.set()
-        for thread in threads:
-            thread.join()
+        thread.join()
 
 
 def _seconds_an_operation() -> float:

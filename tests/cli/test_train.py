@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from PIL import Image
 import genus as package
 from genus.cli.truth import with_explicit_truth
 from genus.config import TrainConfig
+from genus.types import ignore_events
+from genus.workflows.compute import choose_compute
 from genus.workflows.run_folder import with_measured_epochs
 from tests.cli.conftest import FAST, SPECIES, Genus
 
@@ -120,6 +123,22 @@ def test_full_training_learns_and_keeps_best_and_last(genus: Genus, drawn: Path,
     assert (out / "last.safetensors").exists()
     assert not (out / "checkpoint.safetensors").exists()
     assert genus("evaluate", out).code == 0
+
+
+def test_reading_in_processes_trains_the_same_weights(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a training on a graphics card reads."""
+    flags = {"freeze_layers": False, "epochs": 2, "augment": "strong", "model": "efficientnet_lite0", "image_size": 64}
+    weights = []
+    for processes in (0, 2):
+        monkeypatch.setattr(
+            "genus.workflows.train.choose_compute",
+            lambda config, paths, count=processes: replace(choose_compute(config, paths), processes=count),
+        )
+        run = package.train(drawn, out=tmp_path / str(processes), on_event=ignore_events, **flags).run
+        weights.append((run / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
 
 
 def test_interrupted_training_resumes_to_the_same_weights(drawn: Path, tmp_path: Path) -> None:

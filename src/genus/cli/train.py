@@ -69,7 +69,8 @@ Engine = Annotated[
     _option(help="What computes a frozen network.", default="the fastest, measured", metavar="auto|torch|openvino"),
 ]
 Workers = Annotated[
-    int | None, _option(help="Threads that read pictures.", default="one a processor; on a card, as many as help")
+    int | None,
+    _option(help="Threads or processes that read pictures.", default="one a processor; on a card, as many as help"),
 ]
 Split = Annotated[Path | None, _option(help="split.json of an earlier run: its pictures keep their sides.")]
 Resume = Annotated[bool | None, typer.Option("--resume", help="Go on with the interrupted run in --out.")]

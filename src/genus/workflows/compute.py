@@ -18,16 +18,19 @@ from genus.engine.device import choose_device, choose_precision
 from genus.errors import PictureError
 
 SAMPLE = 8  # pictures whose reading is timed
+ENOUGH = 8  # processes: small photos then come faster than a card trains, and each takes a quarter of a gigabyte
 
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """``workers`` is the number of threads that read pictures and, on a processor, compute side by side."""
+    """``workers`` is the number of threads that read pictures and, on a processor, compute side by side; ``processes``
+    that of processes which read for full training on a graphics card, else 0."""
 
     device: torch.device
     precision: Literal["fp32", "bf16"]
     workers: int
     engine: EngineName
+    processes: int = 0
 
 
 def choose_compute(config: TrainConfig, pictures: Sequence[Path]) -> Compute:
@@ -39,9 +42,10 @@ def choose_compute(config: TrainConfig, pictures: Sequence[Path]) -> Compute:
     require_engine(config.engine, device)
     precision = choose_precision(config.precision, device)
     workers = config.workers or default_workers()
-    if device.type != "cpu" and not config.workers:
-        workers = useful_readers(workers, _seconds_to_read(pictures))
-    return Compute(device, precision, workers, config.engine)
+    if device.type == "cpu":
+        return Compute(device, precision, workers, config.engine)
+    threads = config.workers or useful_readers(workers, _seconds_to_read(pictures))
+    return Compute(device, precision, threads, config.engine, config.workers or min(workers, ENOUGH))
 
 
 def _seconds_to_read(pictures: Sequence[Path]) -> float:

@@ -76,7 +76,7 @@ def heat_of(bundle: Bundle, pixels: Pixels, classes: Sequence[int]) -> tuple[NDA
     """Where pictures as the model sees them (n x S x S x 3, uint8) speak for these classes (n), n x h x w, and their
     features, n x num_features.
 
-    On a graphics card without cuDNN: it takes three seconds to choose its kernels, which so few pictures never win back.
+    On a graphics card without cuDNN: it takes three seconds to choose kernels, which so few pictures never win back.
     """
     device = bundle.model.head.weight.device
     images = Normalise(bundle.preprocess).to(device)(torch.from_numpy(pixels).to(device))

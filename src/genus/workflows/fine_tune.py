@@ -43,16 +43,16 @@ def fine_tune(
     MachineError when not even one picture fits into memory, ModelError when the checkpoint belongs to another run.
     """
     step = Step(recipe, lesson.prepare, len(pictures.classes), compute.device, compute.precision)
-    recipe = rehearse(step, lesson, recipe, config.minutes, compute, on_event)
-    if config.minutes:
-        update_config(folder, epochs=recipe.epochs, minutes=None)
+    with lesson.readers, WriteBehind() as write:
+        recipe = rehearse(step, lesson, recipe, config.minutes, compute, on_event)
+        if config.minutes:
+            update_config(folder, epochs=recipe.epochs, minutes=None)
 
-    steps = math.ceil(pictures_per_epoch(lesson.pictures, recipe.batch_size) / recipe.batch_size)
-    state = begin(start.model, lesson.network, recipe, steps)
-    fingerprint = fingerprint_of(recipe, start, pictures, config)
-    if config.resume:
-        _resume(state, folder / CHECKPOINT, fingerprint, on_event)
-    with WriteBehind() as write:
+        steps = math.ceil(pictures_per_epoch(lesson.pictures, recipe.batch_size) / recipe.batch_size)
+        state = begin(start.model, lesson.network, recipe, steps)
+        fingerprint = fingerprint_of(recipe, start, pictures, config)
+        if config.resume:
+            _resume(state, folder / CHECKPOINT, fingerprint, on_event)
         for result in fit(state, lesson.batches, lesson.validate, recipe, step):
             yield result  # recorded before the checkpoint: what that stands on is never missing from the history
             write(_save_epoch, snapshot(state, fingerprint), folder, state.improved)

@@ -1,7 +1,9 @@
 """What is trained on what, when every layer learns: random views of the pictures, new ones in every epoch."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,9 +11,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from genus.data.augment import MIN_AREA, random_view
-from genus.data.decode import decode, open_rgb
-from genus.data.loader import Pixels, load_batches
+from genus.data.loader import Batch, load_batches
+from genus.data.processes import ReadingProcesses
+from genus.data.views import Views
 from genus.engine.torch_engine import Normalise, TorchEngine
 from genus.errors import DataError
 from genus.models.backbone import place
@@ -27,18 +29,21 @@ from genus.workflows.pictures import Pictures, Side, pictures_per_epoch
 
 Batches = Callable[[int], Iterator[LabelledBatch]]
 Validate = Callable[[nn.Module], Validation | None]
+Load = Callable[[int, list[int]], Iterator[Batch]]
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """``network`` learns from ``batches(epoch)``, of ``pictures`` in all, which ``prepare`` turns into its input;
-    ``validate`` says how good a copy of it is, or None without validation pictures."""
+    ``validate`` says how good a copy of it is, or None without validation pictures. ``readers`` is to be entered before
+    the first batch, and left after the last."""
 
     network: nn.Module
     prepare: nn.Module
     batches: Batches
     pictures: int
     validate: Validate
+    readers: contextlib.AbstractContextManager[object]
 
 
 def full_lesson(
@@ -57,12 +62,21 @@ def full_lesson(
     if frozen:
         start.model.head = first_head(start, frozen, pictures)
     train = pictures.side(Part.TRAIN)
+    views = Views(train.paths, start.preprocess, recipe.augment, recipe.seed)
+    readers = ReadingProcesses(views, compute.processes) if compute.processes else None
+
+    def load(epoch: int, order: list[int]) -> Iterator[Batch]:
+        if readers:
+            return readers.load_batches(epoch, order, recipe.batch_size)
+        return load_batches(order, partial(views, epoch), recipe.batch_size, compute.workers)
+
     return Lesson(
         place(start.model, compute.device),
         Normalise(start.preprocess),
-        training_batches(train, start, recipe, compute, on_event),
+        training_batches(train, load, recipe, on_event),
         len(train),
         validation(pictures.side(Part.VAL), start, compute, on_event),
+        readers or contextlib.nullcontext(),
     )
 
 
@@ -77,22 +91,14 @@ def first_head(start: Start, frozen: FrozenPart, pictures: Pictures) -> nn.Linea
     return head
 
 
-def training_batches(train: Side, start: Start, recipe: FineTuneRecipe, compute: Compute, on_event: OnEvent) -> Batches:
-    """``epoch -> batches``: another order and other random views every epoch, the same for the same seed."""
-    preprocess, strength = start.preprocess, recipe.augment
+def training_batches(train: Side, load: Load, recipe: FineTuneRecipe, on_event: OnEvent) -> Batches:
+    """``epoch -> batches``: another order every epoch, the same for the same seed; ``load`` gives the views."""
 
     def batches(epoch: int) -> Iterator[LabelledBatch]:
-        def read(index: int) -> Pixels:
-            if strength == "none":
-                return decode(train.paths[index], preprocess)
-            at_least = round(preprocess.size / MIN_AREA[strength] ** 0.5)
-            rng = np.random.default_rng((recipe.seed, epoch, index))
-            return random_view(open_rgb(train.paths[index], at_least), preprocess, strength, rng)
-
         order = np.random.default_rng((recipe.seed, epoch)).permutation(len(train)).tolist()
         order = order[: pictures_per_epoch(len(train), recipe.batch_size)]
         done, lost = 0, 0
-        for batch in load_batches(order, read, recipe.batch_size, compute.workers):
+        for batch in load(epoch, order):
             lost += len(batch.failures)
             if batch.indices:
                 yield LabelledBatch(batch.pixels, train.labels[list(batch.indices)])

@@ -1,5 +1,6 @@
 """Partial freezing: the lower stages look at each picture once; the upper ones learn from what these gave."""
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 
@@ -89,7 +90,7 @@ def partial_lesson(
     def validate(network: nn.Module) -> Validation | None:
         return None if val is None else verdict(_over_rows(network.eval(), val, compute), val.labels)
 
-    return Lesson(upper, nn.Identity(), batches, len(train), validate)
+    return Lesson(upper, nn.Identity(), batches, len(train), validate, contextlib.nullcontext())
 
 
 def activations(frozen: FrozenPart, pictures: Pictures, part: Part, views: int) -> Examples | None:
