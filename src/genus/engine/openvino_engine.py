@@ -14,6 +14,7 @@ from torch import nn
 
 from genus.data.loader import Pixels, fill
 from genus.engine.torch_engine import Normalise
+from genus.models.folding import without_batch_norm
 from genus.types import Preprocess
 
 
@@ -42,10 +43,10 @@ class OpenVinoEngine:
         openvino = _import_quietly()
         self.name = name()
         example = torch.zeros(self.batch_size, preprocess.size, preprocess.size, 3, dtype=torch.uint8)
-        whole = nn.Sequential(Normalise(preprocess), network).eval()
+        whole = nn.Sequential(Normalise(preprocess), without_batch_norm(network.eval())).eval()
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch and OpenVINO have to say to each other about tracing
-            whole(example)  # fills the caches of masks and tables, which tracing would take for part of the network
+            whole(example[:1])  # fills the caches of masks and tables, which tracing would take for part of the network
             converted = openvino.convert_model(
                 torch.jit.trace(whole, example, check_trace=False), example_input=example
             )

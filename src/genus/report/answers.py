@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 3
-CAPTION_COLUMNS = 30
+CAPTION_COLUMNS = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
