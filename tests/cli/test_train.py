@@ -129,7 +129,7 @@ def test_reading_in_processes_trains_the_same_weights(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a training on a graphics card reads."""
-    flags = {"freeze_layers": False, "epochs": 2, "augment": "strong", "model": "efficientnet_lite0", "image_size": 64}
+    flags = {"freeze_layers": False, "epochs": 1, "augment": "strong", "model": "efficientnet_lite0", "image_size": 64}
     weights = []
     for processes in (0, 2):
         monkeypatch.setattr(

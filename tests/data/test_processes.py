@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from genus.data import processes
 from genus.data.augment import Augment
 from genus.data.loader import Batch, load_batches
 from genus.data.processes import ReadingProcesses
@@ -92,6 +93,17 @@ def test_one_that_has_died_is_told(when: str, paths: list[Path]) -> None:
         readers._processes[0].kill()
         with pytest.raises(MachineError, match=r"has died.*--workers.*--resume"):
             list(readers.load_batches(0, [0, 1], 1))
+
+
+def test_one_that_dies_in_the_middle_of_a_picture_is_told(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = b'{"indices": [0], "failures": [], "shape": [1, 32, 32, 3]}\n'
+    program = f"import sys; hear = sys.stdin.readline; hear(); hear(); sys.stdout.buffer.write({answer!r} + b'pixels')"
+    monkeypatch.setattr(processes, "PROGRAM", program)
+    with (
+        ReadingProcesses(Views(paths, Preprocess(32), "light", seed=0), 1) as readers,
+        pytest.raises(MachineError, match="has died"),
+    ):
+        list(readers.load_batches(0, [0], 1))
 
 
 SCRIPT = """

@@ -26,6 +26,6 @@ def test_the_chance_of_no_more_errors_than_there_are(wrong: list[bool], share: f
 
 @pytest.mark.parametrize("skill", [0.0, 0.02, 0.05, 0.5, 1.0])
 def test_rounding_does_not_add_up(skill: float) -> None:
-    wrong = np.random.default_rng(0).random(300_000) < skill
+    wrong = np.random.default_rng(0).random(100_000) < skill
     found = chances_of_no_more(wrong, 0.05)
     assert found == pytest.approx(binom.cdf(np.cumsum(wrong), np.arange(1, len(wrong) + 1), 0.05), abs=1e-8)

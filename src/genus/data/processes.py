@@ -75,7 +75,7 @@ def serve() -> None:
     """The other side: answer until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the training, which then asks no more
     torch.set_num_threads(1)
-    questions, answers = sys.stdin.buffer, sys.stdout.buffer
+    questions, answers, sys.stdout = sys.stdin.buffer, sys.stdout.buffer, sys.stderr
     views = _views_from(json.loads(questions.readline()))
     with contextlib.suppress(BrokenPipeError):
         for line in questions:
@@ -110,7 +110,7 @@ def _ask(process: subprocess.Popen[bytes], epoch: int, chunk: Sequence[int]) -> 
     answer = json.loads(_stdout(process).readline())
     pixels = np.empty(answer["shape"], np.uint8)
     if _stdout(process).readinto(pixels.reshape(-1).data) < pixels.size:  # type: ignore[attr-defined]
-        raise EOFError("The pixels end too early.")
+        raise ValueError("The pixels end too early.")
     failures = tuple((index, PictureError(message)) for index, message in answer["failures"])
     return Batch(tuple(answer["indices"]), pixels, failures)
 

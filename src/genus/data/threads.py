@@ -1,7 +1,7 @@
 """Work spread over threads, results in order: the one pool of the program.
 
 Threads, not processes: Pillow and torch release the interpreter's lock while they work, nothing has to be copied
-between processes, and macOS and Windows behave as Linux does.
+between processes, and macOS and Windows behave as Linux does. The exception is in ``processes.py``.
 """
 
 import os
