@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -29,7 +30,6 @@ from genus.errors import MachineError, PictureError
 from genus.types import Preprocess
 
 PROGRAM = "from genus.data.processes import serve; serve()"
-PIPE = 1 << 20  # bytes that Linux lets a pipe hold; 64 KiB would have a batch change hands in a hundred pieces
 
 
 class ReadingProcesses:
@@ -38,9 +38,10 @@ class ReadingProcesses:
     def __init__(self, views: Views, count: int) -> None:
         self._processes = [_begin() for _ in range(count)]
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
+        described = _described(views)
         for process in self._processes:
             with contextlib.suppress(OSError):  # of one that has died; the first question will show it
-                _tell(_stdin(process), _described(views))
+                _tell(_stdin(process), described)
             self._idle.put(process)
 
     def load_batches(self, epoch: int, order: Sequence[int], batch_size: int) -> Iterator[Batch]:
@@ -88,21 +89,18 @@ def _begin() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        pipesize=PIPE,
     )
 
 
 def _described(views: Views) -> dict[str, Any]:
-    preprocess = {name: getattr(views.preprocess, name) for name in Preprocess.__dataclass_fields__}
-    paths = [str(path) for path in views.paths]
-    return {"paths": paths, "preprocess": preprocess, "strength": views.strength, "seed": views.seed}
+    return {**asdict(replace(views, paths=())), "paths": [str(path) for path in views.paths]}
 
 
 def _views_from(described: dict[str, Any]) -> Views:
     preprocess = described["preprocess"]
     preprocess |= {name: tuple(preprocess[name]) for name in ("mean", "std")}
     paths = [Path(path) for path in described["paths"]]
-    return Views(paths, Preprocess(**preprocess), described["strength"], described["seed"])
+    return Views(**{**described, "paths": paths, "preprocess": Preprocess(**preprocess)})
 
 
 def _ask(process: subprocess.Popen[bytes], epoch: int, chunk: Sequence[int]) -> Batch:

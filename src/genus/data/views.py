@@ -1,8 +1,9 @@
-"""What full training sees of the pictures: random views, new ones in every epoch."""
+"""Random views, read from files: what full training sees of the pictures, new ones in every epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -25,6 +26,13 @@ class Views:
         """S x S x 3 uint8. Raises PictureError."""
         if self.strength == "none":
             return decode(self.paths[index], self.preprocess)
-        at_least = round(self.preprocess.size / MIN_AREA[self.strength] ** 0.5)
         rng = np.random.default_rng((self.seed, epoch, index))
-        return random_view(open_rgb(self.paths[index], at_least), self.preprocess, self.strength, rng)
+        return read_view(self.paths[index], self.preprocess, self.strength, rng)
+
+
+def read_view(
+    path: Path, preprocess: Preprocess, strength: Literal["light", "strong"], rng: np.random.Generator
+) -> Pixels:
+    """A random view of the picture in ``path``, which is decoded no larger than that takes. Raises PictureError."""
+    at_least = round(preprocess.size / MIN_AREA[strength] ** 0.5)
+    return random_view(open_rgb(path, at_least), preprocess, strength, rng)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,6 @@ def _save_epoch(taken: Snapshot, folder: Path, improved: bool) -> None:
     save_snapshot(taken, folder / CHECKPOINT)
 
 
-def _save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+def _save_weights(weights: dict[str, Tensor], path: Path) -> None:
     with atomic(path) as temporary:
-        temporary.write_bytes(save(dict(weights)))
+        temporary.write_bytes(save(weights))

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from genus.data.augment import MIN_AREA, random_view
 from genus.data.cache import FeatureCache, Rows, cache_root
-from genus.data.decode import decode, open_rgb
+from genus.data.decode import decode
 from genus.data.inspect import Consumer
 from genus.data.loader import Pixels
 from genus.data.seen import SeenFiles
 from genus.data.split import Member
+from genus.data.views import read_view
 from genus.engine.choice import build_engine, choose_engine, engine_names
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import batch_size_on
@@ -160,8 +160,7 @@ class FrozenPart(Consumer):
             if not view:
                 return decode(path, preprocess)
             rng = np.random.default_rng((int(members[index].sha256[:16], 16), view))
-            at_least = round(preprocess.size / MIN_AREA[VIEWS] ** 0.5)
-            return random_view(open_rgb(path, at_least), preprocess, VIEWS, rng)
+            return read_view(path, preprocess, VIEWS, rng)
 
         done = 0
         for piece in stream(range(len(members)), read, self.engine(), self._compute.workers):
