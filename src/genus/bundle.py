@@ -19,7 +19,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import save as save_arrays
@@ -204,7 +203,8 @@ def _known_rule(stored: Mapping[str, Any] | None) -> KnownRule | None:
 
 def _save_index(index: Index, path: Path) -> str:
     """Write ``index``; the sha256 of the file."""
-    content = save_arrays({"features": index.features.astype(np.float16), "pictures": index.pictures})
+    features = torch.from_numpy(index.features).half().numpy()
+    content = save_arrays({"features": features, "pictures": index.pictures})
     with atomic(path) as temporary:
         temporary.write_bytes(content)
     return hashlib.sha256(content).hexdigest()

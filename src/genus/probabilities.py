@@ -16,6 +16,7 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def log_softmax(logits: NDArray[Float]) -> NDArray[Float]:
     """Logarithms of the probabilities (N x K, nats), in the precision of ``logits``; no exponential overflows."""
-    shifted: NDArray[Float] = logits - logits.max(axis=1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return shifted
+    columns = np.array(logits.T, order="C")  # a picture's few logits far apart: sums of many at a time are faster
+    columns -= columns.max(axis=0)
+    columns -= np.log(np.exp(columns).sum(axis=0))
+    return columns.T

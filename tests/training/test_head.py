@@ -16,10 +16,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from genus.errors import DivergedError
-from genus.training import head as head_module
 from genus.training.head import (
-    C_GRID,
-    C_WITHOUT_VALIDATION,
+    STRONGER,
+    TYPICAL_C,
+    WEAKER,
     Examples,
     HeadRecipe,
     balanced_class_weights,
@@ -168,14 +168,28 @@ def test_linear_is_the_logistic_regression_of_scikit_learn(classes: int, weighte
         one = 1 / len(val)  # a picture on the very border may fall to either side
         assert trial.val_accuracy == pytest.approx(reference.score(val.features, val.labels), abs=1.01 * one)
     best = min(trials, key=lambda trial: trial.val_loss)
-    assert [trial.c for trial in trials] == list(C_GRID[: trials.index(best) + 2])  # one more, that did worse
-    assert C_GRID[0] < best.c  # the choice is not an edge of the grid, whichever way it is made
+    assert [trial.c for trial in trials] == [TYPICAL_C, *WEAKER][: trials.index(best) + 2]  # one more, that did worse
+    assert best.c > TYPICAL_C  # the choice is not the beginning of the path, whichever way it is made
     both = np.concatenate([train.features, val.features]), np.concatenate([train.labels, val.labels])
     expected = fitted(best.c, train.features, train.labels).predict_proba(new.features)
     assert torch.softmax(logits(head, new), 1).numpy() == pytest.approx(expected, abs=2e-3)
     refit_linear(head, train, val, best.c, weights)
     expected = fitted(best.c, *both).predict_proba(new.features)
     assert torch.softmax(logits(head, new), 1).numpy() == pytest.approx(expected, abs=2e-3)
+
+
+def test_the_strength_is_looked_for_on_both_sides() -> None:
+    """Labels that mean nothing want the strongest penalty; TYPICAL_C may also be the best itself."""
+    train, val = examples(80, 3, seed=0), examples(40, 3, seed=1)
+    noise = Examples(train.features, np.random.default_rng(0).permutation(train.labels))
+    head = new_head(noise, 3)
+    trials = list(fit_linear(head, noise, val))
+    assert [trial.c for trial in trials] == [TYPICAL_C, WEAKER[0], *STRONGER]
+    assert min(trials, key=lambda trial: trial.val_loss).c == STRONGER[-1]
+    solver = LogisticRegression(C=STRONGER[-1], max_iter=1000, tol=1e-6)
+    reference = make_pipeline(HalfScaler(), solver).fit(noise.features, noise.labels)
+    found = torch.softmax(logits(head, val), 1).numpy()
+    assert found == pytest.approx(reference.predict_proba(val.features), abs=2e-3)
 
 
 def test_without_validation() -> None:
@@ -186,7 +200,7 @@ def test_without_validation() -> None:
         results = list(fit_adamw(adamw, train, val, HeadRecipe(epochs=2)))
         assert [(result.val_loss, result.val_accuracy) for result in results] == [(None, None)] * 2
         assert list(fit_linear(linear, train, val)) == []
-    reference = make_pipeline(HalfScaler(), LogisticRegression(C=C_WITHOUT_VALIDATION))
+    reference = make_pipeline(HalfScaler(), LogisticRegression(C=TYPICAL_C))
     expected = reference.fit(train.features, train.labels).predict_proba(train.features)
     assert torch.softmax(logits(linear, train), 1).numpy() == pytest.approx(expected, abs=2e-3)
 
@@ -207,14 +221,13 @@ def test_features_that_are_no_numbers(value: float) -> None:
         list(fit_linear(new_head(train, 3), train, None))
 
 
-def test_same_seed_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_seed_same_bits() -> None:
     train = examples(50, 3, seed=0)
     heads = [new_head(train, 3) for _ in range(3)]
     for head, seed in zip(heads, (0, 0, 1), strict=True):
         list(fit_adamw(head, train, None, HeadRecipe(epochs=2, seed=seed)))
     assert torch.equal(heads[0].weight, heads[1].weight)
     assert not torch.equal(heads[0].weight, heads[2].weight)
-    monkeypatch.setattr(head_module, "C_GRID", (0.1,))
     for head in heads[:2]:
         list(fit_linear(head, train, train))
     assert torch.equal(heads[0].weight, heads[1].weight)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
-from genus.training.lbfgs import minimise
+from genus.training.lbfgs import Curvature, minimise
 
 
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 30), stretch=st.floats(1, 1e3))
@@ -47,3 +47,26 @@ def test_it_stops_where_it_is_told_to() -> None:
     found = minimise(bowl, np.full(3, 100.0), steps=1, tolerance=1e-6)
     assert len(calls) == 3
     assert 0 < np.linalg.norm(found) < np.linalg.norm(np.full(3, 100.0))
+
+
+def test_what_is_known_of_the_curvature_serves_a_stiffer_function() -> None:
+    """With as many steps as there are axes a bowl is known whole: the next minimum, springs added, is one step away."""
+    rng = np.random.default_rng(0)
+    bowl, springs = np.diag([1.0, 10.0, 100.0]), np.array([0.0, 3.0, 50.0])
+
+    def calls_to_the_bottom(curvature: Curvature, stiffness: np.ndarray, bottom: np.ndarray) -> int:
+        calls = []
+
+        def function(x: np.ndarray) -> tuple[float, np.ndarray]:
+            calls.append(x)
+            return float((x - bottom) @ stiffness @ (x - bottom)) / 2, stiffness @ (x - bottom)
+
+        found = minimise(function, np.zeros(3), steps=1000, tolerance=1e-9, curvature=curvature)
+        np.testing.assert_allclose(found, bottom, atol=1e-6)
+        return len(calls)
+
+    known = Curvature()
+    calls_to_the_bottom(known, bowl, rng.normal(size=3))
+    known.stiffen(springs)
+    stiffer, elsewhere = bowl + np.diag(springs), rng.normal(size=3)
+    assert calls_to_the_bottom(known, stiffer, elsewhere) <= 4 < calls_to_the_bottom(Curvature(), stiffer, elsewhere)

@@ -81,8 +81,8 @@ class FeatureCache:
             count = min(path.stat().st_size // KEY.itemsize, _size(rows) // self._row.itemsize)
             if count:
                 segment = self._segments.setdefault(path.name, len(self._segments))
-                self._keys[segment] = np.memmap(path, KEY, "r", shape=(count,))
-                self._rows[segment] = np.memmap(rows, self._row.base, "r", shape=(count, *self._row.shape))
+                self._keys[segment] = np.asarray(np.memmap(path, KEY, "r", shape=(count,)))
+                self._rows[segment] = np.asarray(np.memmap(rows, self._row.base, "r", shape=(count, *self._row.shape)))
         hashes = [_hashes(keys["picture"], keys["view"]) for keys in self._keys.values()]
         places = [segment * SEGMENT + np.arange(len(keys)) for segment, keys in self._keys.items()]
         together = np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
@@ -95,15 +95,16 @@ class FeatureCache:
         digests = np.frombuffer(b"".join(pictures), np.uint8).reshape(-1, 32)
         wanted = _hashes(digests, np.full(len(pictures), view, np.uint32))
         spans = (np.searchsorted(self._hashes, wanted, side).tolist() for side in ("left", "right"))
-        return [self._newest(picture, view, *span) for picture, *span in zip(pictures, *spans, strict=True)]
+        what = view.to_bytes(4, "little")
+        return [self._newest(picture + what, *span) for picture, *span in zip(pictures, *spans, strict=True)]
 
-    def _newest(self, picture: bytes, view: int, first: int, end: int) -> int | None:
-        """The last sound row of ``picture`` among those whose hashes stand at ``first`` to ``end``."""
+    def _newest(self, wanted: bytes, first: int, end: int) -> int | None:
+        """The last sound row whose key begins with ``wanted``, of those whose hashes stand at ``first`` to ``end``."""
         for place in self._places[first:end][::-1].tolist():
             segment, row = divmod(place, SEGMENT)
-            key = self._keys[segment][row]
-            same = key["view"] == view and bytes(key["picture"]) == picture
-            if same and zlib.crc32(self._rows[segment][row]) == key["crc32"]:
+            key = self._keys[segment][row].tobytes()
+            checksum = zlib.crc32(self._rows[segment][row]).to_bytes(4, "little")
+            if key == wanted + checksum:
                 return place
         return None
 
@@ -133,9 +134,11 @@ class FeatureCache:
 
     def gather(self, places: NDArray[np.int64]) -> NDArray[Any]:
         """The rows at these places, in memory: n x width."""
-        result = np.empty((len(places), *self._row.shape), self._row.base)
         segments, rows = np.divmod(places, SEGMENT)
-        for segment in np.unique(segments):
+        if len(writers := np.unique(segments)) == 1:
+            return self._rows[writers[0]][rows]
+        result = np.empty((len(places), *self._row.shape), self._row.base)
+        for segment in writers:
             mine = segments == segment
             result[mine] = self._rows[segment][rows[mine]]
         return result

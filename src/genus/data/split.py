@@ -237,7 +237,10 @@ def label_cautions(pictures: Sequence[Member]) -> Iterator[str]:
 
 
 def _relative(path: Path, root: Path) -> str:
-    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+    try:
+        return path.relative_to(root).as_posix()
+    except ValueError:  # elsewhere
+        return path.as_posix()
 
 
 def _member(number: int, entry: Any, root: Path) -> Member:

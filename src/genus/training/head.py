@@ -15,13 +15,13 @@ from genus.errors import DivergedError
 from genus.probabilities import log_softmax
 from genus.training.adamw import AdamW
 from genus.training.linear import Labels, LinearClassifier
-from genus.training.logistic import COARSE, logistic_regression
+from genus.training.logistic import COARSE, LogisticRegression
 from genus.training.optim import cosine_factor
 from genus.training.scaling import Both, Scaled, Scaler, Table
 from genus.types import EpochResult
 
-C_GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # inverse strength of the L2 penalty
-C_WITHOUT_VALIDATION = 1e-2
+TYPICAL_C = 1e-2  # inverse strength of the L2 penalty
+WEAKER, STRONGER = (3e-2, 1e-1, 1.0), (3e-3, 1e-3, 3e-4, 1e-4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,29 +103,32 @@ def fit_linear(
 ) -> Iterator[Trial]:
     """Logistic regression: the strength with the lowest validation loss, put into ``head``; one Trial a strength.
 
-    The strengths are compared by coarse solutions, whose validation losses are within 1 % of the exact ones'; then
-    the best is solved exactly.
+    From ``TYPICAL_C`` the penalty becomes weaker as long as that helps, or, where it does not, stronger. The strengths
+    are compared by coarse solutions (validation losses within 1 % of the exact ones' up to C = 0.03, a few percent
+    beyond); then the best is solved exactly.
 
     ``head`` is ready once the iteration is finished. Every view of a picture is an example. Raises DivergedError for
     features that are no finite numbers.
     """
     scaler = Scaler.of(train.features)
-    inputs, labels = Scaled(train.features, scaler), _repeated(train)
     classifier = LinearClassifier.of(head)
     classifier.values[:] = 0
-    best: Trial | None = None
+    regression = LogisticRegression(classifier, Scaled(train.features, scaler), _repeated(train), class_weights)
+    best, values = None, classifier.values
     if val:
         val_inputs = Scaled(val.features, scaler)
-        values = classifier.values
-        for c in C_GRID:  # from the simplest to the most supple head, each starting where the last one ended
-            logistic_regression(classifier, inputs, labels, c, class_weights, COARSE)
-            trial = Trial(c, *_measure(classifier, val_inputs, val.labels))
-            yield trial
-            if best and trial.val_loss >= best.val_loss:
-                break  # along the path of strengths the loss falls, then rises
-            best, values = trial, classifier.values.copy()
-        classifier.values[:] = values
-    logistic_regression(classifier, inputs, labels, best.c if best else C_WITHOUT_VALIDATION, class_weights)
+        for path in ((TYPICAL_C, *WEAKER), STRONGER):  # along a path the loss falls, then rises
+            for c in path:
+                regression.solve(c, COARSE)
+                trial = Trial(c, *_measure(classifier, val_inputs, val.labels))
+                yield trial
+                if best and trial.val_loss >= best.val_loss:
+                    break
+                best, values = trial, classifier.values.copy()
+            classifier.values[:] = values
+            if best and best.c != TYPICAL_C:
+                break
+    regression.solve(best.c if best else TYPICAL_C)
     scaler.fold_into(classifier)
     classifier.copy_to(head)
 
@@ -142,7 +145,7 @@ def refit_linear(
     classifier = LinearClassifier.of(head)
     scaler.fold_out_of(classifier)
     labels = np.concatenate([_repeated(train), val.labels])
-    logistic_regression(classifier, Scaled(both, scaler), labels, c, class_weights)
+    LogisticRegression(classifier, Scaled(both, scaler), labels, class_weights).solve(c)
     scaler.fold_into(classifier)
     classifier.copy_to(head)
 

@@ -87,14 +87,15 @@ class Scaler:
 
         Raises DivergedError for NaN or infinity.
         """
-        mean = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in pieces(features)) / len(features)
+        total = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in pieces(features))
+        mean = (total / len(features)).astype(np.float32)
         if not np.isfinite(mean).all():
             raise DivergedError("The network's features are no finite numbers. Try --precision fp32 or other weights.")
-        squares = sum(np.square(chunk - mean).sum(axis=0) for chunk in pieces(features))
+        squares = sum(np.square(chunk - mean).sum(axis=0).astype(np.float64) for chunk in pieces(features))
         std = np.sqrt(squares / len(features))
         typical = float(np.sqrt(np.mean(std**2))) or 1.0
         std[std < 1e-6 * typical] = typical
-        return Scaler(mean.astype(np.float32), np.sqrt(std * typical).astype(np.float32))
+        return Scaler(mean, np.sqrt(std * typical).astype(np.float32))
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         scaled = features - self.mean
