@@ -121,6 +121,8 @@ LAYOUTS = [
 @pytest.mark.parametrize(("layout", "make", "foreign"), LAYOUTS, ids=lambda value: getattr(value, "__name__", value))
 def test_every_layout_loads_into_the_same_model(layout: str, make, foreign, suffix: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     original, loaded = make(), make()
+    with torch.device("meta"):
+        bare = make()
     randomise(original)
     state = foreign(original.state_dict())
     path = tmp_path / f"model-9{suffix}"
@@ -132,8 +134,10 @@ def test_every_layout_loads_into_the_same_model(layout: str, make, foreign, suff
         torch.save(parallel if suffix.startswith("parallel") else wrapped, path)
     report = load_weights(loaded, path)
     assert (report.layout, report.file_classes, report.new_head, report.resized) == (layout, 5, False, ())
+    load_weights(bare, path)
     images = torch.randn(1, 3, 64, 64)
     assert torch.equal(loaded(images), original(images))
+    assert torch.equal(bare(images), original(images))
 
 
 @pytest.mark.parametrize("short_names", [True, False])
@@ -170,6 +174,23 @@ def test_other_class_count_keeps_a_fresh_head_and_says_so(tmp_path: Path) -> Non
     assert (report.file_classes, report.new_head) == (1000, True)
     assert torch.equal(loaded.head.weight, fresh)
     assert torch.equal(loaded.norm.weight, original.norm.weight)
+    with torch.device("meta"):
+        bare = vit(num_classes=3)
+    load_weights(bare, tmp_path / "w.safetensors")
+    assert bare.head.weight.shape == (3, 24)
+    assert 0 < bare.head.weight.std() < 0.1
+    assert not bare.head.bias.any()
+    assert not any(tensor.is_meta for tensor in bare.state_dict().values())
+
+
+def test_the_file_may_change_once_it_is_loaded(tmp_path: Path) -> None:
+    path, loaded = tmp_path / "w.safetensors", vit()
+    save_file(as_timm_vit(vit().state_dict()), path)
+    load_weights(loaded, path)
+    before = loaded.norm.weight.clone()
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    assert torch.equal(loaded.norm.weight, before)
 
 
 def test_headless_file_keeps_a_fresh_head(tmp_path: Path) -> None:

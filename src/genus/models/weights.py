@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from genus.errors import ModelError
-from genus.models.backbone import Backbone, module
+from genus.models.backbone import Backbone, module, replace_head
 from genus.models.layouts import LAYOUTS
 from genus.models.layouts.layout import Layout, State
 from genus.models.swin import resize_relative_bias
@@ -35,7 +35,9 @@ class LoadReport:
 
 
 def load_weights(model: Backbone, path: Path) -> LoadReport:
-    """Copy the tensors of ``path`` into ``model``; the head stays fresh where the file's head does not fit.
+    """Give ``model`` the tensors of ``path``; the head stays fresh where the file's head does not fit.
+
+    A model on the ``meta`` device becomes real, its fresh head random.
 
     Raises ModelError when the file is no safetensors or tensors-only torch file, when no layout of the model's
     family is recognised, or when tensors are missing, left over or of the wrong shape (all are listed).
@@ -43,7 +45,8 @@ def load_weights(model: Backbone, path: Path) -> LoadReport:
     state = read_checkpoint(path)
     layout = _recognise(model, state, path)
     converted = layout.convert(state)
-    own = {key: tensor for key, tensor in module(model).state_dict().items() if _COUNTER not in key}
+    whole = module(model).state_dict()
+    own = {key: tensor for key, tensor in whole.items() if _COUNTER not in key}
     converted = {key: tensor for key, tensor in converted.items() if _COUNTER not in key}
 
     weight = converted.get(f"{_HEAD}weight")
@@ -53,7 +56,11 @@ def load_weights(model: Backbone, path: Path) -> LoadReport:
         converted = {key: tensor for key, tensor in converted.items() if not key.startswith(_HEAD)}
     fitted = {key: _resize(key, tensor, own[key]) if key in own else tensor for key, tensor in converted.items()}
     _require_equal_keys(fitted, own, path, layout)
-    module(model).load_state_dict(fitted, strict=False)
+    loaded = {key: tensor.to(own[key].dtype, copy=True) for key, tensor in fitted.items()}  # the file may change
+    loaded |= {key: torch.zeros((), dtype=whole[key].dtype) for key in whole if _COUNTER in key}
+    module(model).load_state_dict(loaded, strict=False, assign=True)
+    if model.head.weight.is_meta:
+        replace_head(model, model.head.out_features)
     return LoadReport(
         layout=layout.name,
         file_classes=None if weight is None else weight.shape[0],

@@ -75,10 +75,10 @@ def prepare_model(config: TrainConfig, name: str, classes: tuple[str, ...], on_e
     if name.startswith(TIMM_PREFIX):
         return _from_timm(config, name, num_classes, preprocess, on_event)
     architecture = Architecture(name, _arguments(name, preprocess))
-    model = architecture.build(num_classes)
     if config.weights == "none":
         on_event(Caution("No pretrained weights: training starts from random numbers, as asked (--weights none)."))
-        return Start(model, architecture, preprocess, "random")
+        return Start(architecture.build(num_classes), architecture, preprocess, "random")
+    model = architecture.build_to_load(num_classes)
     path = Path(config.weights) if config.weights else fetch(registry.entry(name).pretrained, on_event)
     report = load_weights(model, path)
     origin = config.weights or registry.entry(name).pretrained.repo or path.name
