@@ -1,4 +1,7 @@
-"""What a run needs at its end only, imported while it reads and trains: half a second of every run."""
+"""What a run needs at its end only, imported while its pictures are read: a third of a second.
+
+Beside other work of Python's own it would only be in the way.
+"""
 
 import contextlib
 import threading

@@ -29,6 +29,7 @@ TABLE = f"{EXPLANATIONS}.csv"
 HEAD = ("path", "status", "label", "probability", "explained", "files", "error")
 LONG_SIDE = 1200  # pixels of the picture under a heat map, at most
 AT_A_TIME = 16
+HEAT_AT_A_TIME = 4  # on a processor the maps of more do not stay in its cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def heat_of(bundle: Bundle, pixels: Pixels, classes: Sequence[int]) -> tuple[NDA
     """
     device = bundle.model.head.weight.device
     images = Normalise(bundle.preprocess).to(device)(torch.from_numpy(pixels).to(device))
-    pieces = zip(images.split(AT_A_TIME), chunks(classes, AT_A_TIME), strict=True)
+    pieces = zip(images.split(HEAT_AT_A_TIME), chunks(classes, HEAT_AT_A_TIME), strict=True)
     with torch.backends.cudnn.flags(enabled=False):
         heat, features = zip(*(heat_and_features(bundle.model, *piece) for piece in pieces), strict=True)
     return torch.cat(heat).cpu().numpy(), torch.cat(features).cpu().numpy()

@@ -28,6 +28,7 @@ from genus.errors import MachineError
 from genus.files import probe_writable
 from genus.models.backbone import Backbone, Lower, WithoutHead, module, place, shape_behind
 from genus.types import Caution, OnEvent, Progress
+from genus.workflows.ahead import import_ahead
 from genus.workflows.choose_model import Start
 from genus.workflows.compute import Compute
 
@@ -117,9 +118,10 @@ class FrozenPart(Consumer):
         return self.engine_name.partition(" ")[0]
 
     def engine(self) -> Engine:
-        """What computes the features; made when it is first needed."""
+        """What computes the features; made when it is first needed. There is time to import things then."""
         with self._lock:
             if self._engine is None:
+                import_ahead()
                 self._engine = build_engine(
                     self.engine_name, self._network, self._start.preprocess,
                     self._compute.device, self._compute.precision, self._compute.workers,

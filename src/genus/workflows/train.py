@@ -21,7 +21,6 @@ from genus.evaluation.metrics import Evaluation
 from genus.models.backbone import place
 from genus.predictor import head_logits
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
-from genus.workflows.ahead import import_ahead
 from genus.workflows.choose_model import Start, choose_name, prepare_model
 from genus.workflows.compute import Compute, choose_compute
 from genus.workflows.crossval import cross_validate, pooled
@@ -84,7 +83,6 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
             )
             if config.freeze_until:
                 announce(frozen, len(catalog.pictures), config.views, on_event)
-        import_ahead()
         consumer = frozen if frozen and not config.minutes else Consumer()
         pictures = prepare_pictures(catalog, config, start.preprocess, folder, on_event, compute.workers, consumer)
         if frozen:
