@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from genus.cli.app import DISK_FULL, run
 from genus.errors import MachineError
 
-COLLECT_AFTER = 50_000  # new objects
+COLLECT_AFTER = 200_000  # new objects
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
