@@ -179,7 +179,7 @@ def test_linear_is_the_logistic_regression_of_scikit_learn(classes: int, weighte
 
 
 def test_the_strength_is_looked_for_on_both_sides() -> None:
-    """Labels that mean nothing want the strongest penalty; TYPICAL_C may also be the best itself."""
+    """Labels that mean nothing want the strongest penalty."""
     train, val = examples(80, 3, seed=0), examples(40, 3, seed=1)
     noise = Examples(train.features, np.random.default_rng(0).permutation(train.labels))
     head = new_head(noise, 3)

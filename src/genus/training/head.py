@@ -5,7 +5,7 @@ folded into its weights.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,23 +114,25 @@ def fit_linear(
     classifier = LinearClassifier.of(head)
     classifier.values[:] = 0
     regression = LogisticRegression(classifier, Scaled(train.features, scaler), _repeated(train), class_weights)
-    best, values = None, classifier.values
+    trials: list[Trial] = []
     if val:
-        val_inputs = Scaled(val.features, scaler)
-        for path in ((TYPICAL_C, *WEAKER), STRONGER):  # along a path the loss falls, then rises
-            for c in path:
-                regression.solve(c, COARSE)
-                trial = Trial(c, *_measure(classifier, val_inputs, val.labels))
-                yield trial
-                if best and trial.val_loss >= best.val_loss:
-                    break
-                best, values = trial, classifier.values.copy()
-            classifier.values[:] = values
-            if best and best.c != TYPICAL_C:
-                break
-    regression.solve(best.c if best else TYPICAL_C)
+        val_inputs, values = Scaled(val.features, scaler), classifier.values.copy()
+        for c in _strengths(trials):
+            classifier.values[:] = values  # those of the best so far
+            regression.solve(c, COARSE)
+            trials.append(Trial(c, *_measure(classifier, val_inputs, val.labels)))
+            yield trials[-1]
+            if best_of(trials) is trials[-1]:
+                values = classifier.values.copy()
+        classifier.values[:] = values
+    regression.solve(best_of(trials).c if trials else TYPICAL_C)
     scaler.fold_into(classifier)
     classifier.copy_to(head)
+
+
+def best_of(trials: Sequence[Trial]) -> Trial:
+    """The one with the lowest validation loss, the first of equals."""
+    return min(trials, key=lambda trial: trial.val_loss)
 
 
 def refit_linear(
@@ -148,6 +150,19 @@ def refit_linear(
     LogisticRegression(classifier, Scaled(both, scaler), labels, class_weights).solve(c)
     scaler.fold_into(classifier)
     classifier.copy_to(head)
+
+
+def _strengths(trials: Sequence[Trial]) -> Iterator[float]:
+    """What to try next, as long as it may be better; ``trials`` grows meanwhile. Along either path the validation loss
+    falls, then rises."""
+    yield TYPICAL_C
+    for path in WEAKER, STRONGER:
+        for c in path:
+            yield c
+            if best_of(trials) is not trials[-1]:
+                break
+        if best_of(trials).c != TYPICAL_C:
+            return
 
 
 def _any_view(batch: Labels, examples: Examples, rng: np.random.Generator) -> Labels:

@@ -10,7 +10,16 @@ from genus.config import TrainConfig
 from genus.data.split import Member
 from genus.errors import DataError
 from genus.models.backbone import Backbone, module
-from genus.training.head import Examples, HeadRecipe, Trial, balanced_class_weights, fit_adamw, fit_linear, refit_linear
+from genus.training.head import (
+    Examples,
+    HeadRecipe,
+    Trial,
+    balanced_class_weights,
+    best_of,
+    fit_adamw,
+    fit_linear,
+    refit_linear,
+)
 from genus.types import Caution, EpochResult, Note, OnEvent, Part
 from genus.workflows.frozen import FrozenPart
 from genus.workflows.pictures import Pictures, labels_of
@@ -61,8 +70,7 @@ def learn_validation_too(
     )
     val = examples(frozen, pictures.split.members(Part.VAL), pictures.classes, "features of val")
     if train and val:
-        c = min(strengths, key=lambda trial: trial.val_loss).c
-        refit_linear(model.head, train, val, c, _class_weights(train, pictures, config))
+        refit_linear(model.head, train, val, best_of(strengths).c, _class_weights(train, pictures, config))
 
 
 def seen_members(frozen: FrozenPart, pictures: Pictures, config: TrainConfig) -> Sequence[Member]:
