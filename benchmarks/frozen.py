@@ -28,7 +28,7 @@ from genus.models.backbone import WithoutHead, place
 from genus.models.sources import fetch
 from genus.models.weights import load_weights
 
-MODEL, EPOCHS, REPEATS = "efficientnet_lite0", 100, 3
+MODEL, EPOCHS, REPEATS = "efficientnet_lite0", 100, 5
 
 
 def tutorial_epoch(folder: Path) -> float:

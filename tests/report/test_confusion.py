@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from genus.report.confusion import Counts, confusion_csv, confusion_figure, confusion_png, percentage
-from genus.report.figure import columns, house_style, printable, shorten
+from genus.report.figure import DPI, MARGIN, columns, house_style, printable, shorten
 
 ODD_NAMES = ["$x_1^2$", "a_b^c$", "line\nbreak", "\x1b[31mred", "雏菊", "\udcff", "=1+1", "Chrysanthemum " * 12]
 
@@ -191,6 +191,19 @@ def test_printable_text_is_one_visible_line(text: str) -> None:
 
 
 # The way to bytes
+
+
+@pytest.mark.parametrize("classes", [2, 12, 40])
+def test_nothing_is_cut_off(classes: int) -> None:
+    """The same picture as where matplotlib looks for its extent by drawing it."""
+    counts, names = np.full((classes, classes), 7), [f"class number {k}" for k in range(classes)]
+    with house_style():
+        out = io.BytesIO()
+        confusion_figure(counts, names, "A title").savefig(
+            out, dpi=DPI, facecolor="white", bbox_inches="tight", pad_inches=MARGIN
+        )
+    drawn, expected = (Image.open(io.BytesIO(png)) for png in (confusion_png(counts, names, "A title"), out.getvalue()))
+    assert np.array_equal(np.asarray(drawn), np.asarray(expected))
 
 
 def test_same_matrix_same_bytes_whatever_the_users_settings(monkeypatch: pytest.MonkeyPatch) -> None:

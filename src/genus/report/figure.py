@@ -9,14 +9,16 @@ import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 BLUE, ORANGE = "#0072b2", "#d55e00"  # two hues that colour-blind readers tell apart (Okabe and Ito, 2008)
 INK, FAINT_INK, GRID = "#222222", "#767676", "#e4e4e4"
 DPI = 200
+MARGIN = 0.15  # inches
 
 # Names that matplotlib has for fonts with Chinese, Japanese and Korean characters, on Linux, Windows and macOS.
 CJK_FONTS = (
@@ -75,9 +77,18 @@ def to_png(figure: "Figure") -> bytes:
     """Draw ``figure``, cut to what is on it. The same figure gives the same bytes."""
     out = io.BytesIO()
     figure.savefig(
-        out, format="png", dpi=DPI, facecolor="white", bbox_inches="tight", pad_inches=0.15, metadata={"Software": None}
-    )
+        out, format="png", dpi=DPI, facecolor="white", bbox_inches=_extent(figure), pad_inches=MARGIN,
+        metadata={"Software": None},
+    )  # fmt: skip
     return out.getvalue()
+
+
+def _extent(figure: "Figure") -> "Bbox | Literal['tight']":
+    """Inches. Where a layout has still to be found, matplotlib draws twice; where everything has its place, once."""
+    if figure.get_layout_engine():
+        return "tight"
+    figure.set_dpi(DPI)
+    return figure.get_tightbbox().padded(MARGIN)
 
 
 def printable(text: str) -> str:
