@@ -101,8 +101,8 @@ def main(folder: Path) -> None:
     reference = statistics.median(seconds["genus train, empty cache"])
     print("\n| | min | median | max s | times genus |\n|---|---|---|---|---|")
     for name, values in seconds.items():
-        numbers = " | ".join(f"{value:.1f}" for value in (min(values), statistics.median(values), max(values)))
-        print(f"| {name} | {numbers} | {statistics.median(values) / reference:.2f} |")
+        numbers = " | ".join(f"{value:.2f}" for value in (min(values), statistics.median(values), max(values)))
+        print(f"| {name} | {numbers} | {statistics.median(values) / reference:.3f} |")
 
 
 if __name__ == "__main__":

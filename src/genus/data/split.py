@@ -237,10 +237,7 @@ def label_cautions(pictures: Sequence[Member]) -> Iterator[str]:
 
 
 def _relative(path: Path, root: Path) -> str:
-    try:
-        return path.relative_to(root).as_posix()
-    except ValueError:  # elsewhere
-        return path.as_posix()
+    return path.as_posix().removeprefix(root.as_posix().rstrip("/") + "/")
 
 
 def _member(number: int, entry: Any, root: Path) -> Member:
