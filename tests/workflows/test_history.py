@@ -99,3 +99,8 @@ def test_tensorboard_holds_the_numbers_of_every_epoch(tmp_path: Path) -> None:
         "accuracy/val": [(1, pytest.approx(0.8)), (2, pytest.approx(0.9))],
         "lr": [(1, pytest.approx(1e-4)), (2, pytest.approx(1e-4))],
     }
+
+
+def test_no_tensorboard_where_there_are_no_epochs(tmp_path: Path) -> None:
+    recorded((trial for trial in [Trial(0.1, 0.5, 0.9)]), tmp_path, ignore_events)
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]

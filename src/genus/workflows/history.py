@@ -12,7 +12,7 @@ from genus.report.curves import curves_png
 from genus.training.head import Trial
 from genus.types import EpochResult, Note, OnEvent
 from genus.workflows.run_folder import CURVES_PNG, HISTORY, append_line
-from genus.workflows.track import open_tracker
+from genus.workflows.track import Track, open_tracker
 
 Result = EpochResult | Trial
 
@@ -23,7 +23,8 @@ def recorded(results: Generator[Result, None, None], folder: Path, on_event: OnE
     Gives back the results of the whole run: of one that was resumed, also those from before the interruption.
     """
     history = list(read_history(folder))
-    with open_tracker(folder) as track, contextlib.closing(results):
+    with contextlib.ExitStack() as stack, contextlib.closing(results):
+        track: Track | None = None
         for number, result in enumerate(results):
             if number == 0:
                 history = _before(result, history)
@@ -32,6 +33,7 @@ def recorded(results: Generator[Result, None, None], folder: Path, on_event: OnE
             history.append(result)
             if isinstance(result, EpochResult):
                 on_event(result)
+                track = track or stack.enter_context(open_tracker(folder))
                 track(result)
             else:
                 told = f"validation loss {result.val_loss:.4f}, accuracy {result.val_accuracy:.4f}"
