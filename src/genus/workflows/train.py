@@ -74,7 +74,7 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     start = prepare_model(config, name, catalog.classes, on_event)
     on_event(Note(f"Computing on {compute.device} in {compute.precision}; results go to {folder}."))
     with contextlib.ExitStack() as stack:
-        if compute.device.type == "cpu" and (config.freeze_until or not config.freeze_layers):
+        if compute.device.type == "cpu":
             stack.enter_context(freed_memory_kept())
         frozen = None
         if config.weights != "none":
@@ -96,16 +96,16 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
         head_only = frozen if config.freeze_layers and not config.freeze_until else None
         save_bundle(_bundle(start, head_only, pictures, config, compute, history, on_event), folder)
         judged = _test(folder, pictures, compute, head_only, on_event)
-    test = judged.evaluation if judged else None
-    metrics = {"test": {"n": test.n, "accuracy": test.accuracy.value}} if test else {}
-    add_to_record(folder, metrics=metrics, seconds=round(time.monotonic() - begun, 1))
-    val = verdict_on_validation(history, len(pictures.side(Part.VAL)), frozen=head_only is not None)
-    write_evaluation(folder, pictures.classes, test, val)
-    write_curves(history, folder)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-    if judged:
-        write_report(folder, folder, judged, pictures.split)
-    return TrainResult(folder, pictures.classes, test, history, time.monotonic() - begun)
+        test = judged.evaluation if judged else None
+        metrics = {"test": {"n": test.n, "accuracy": test.accuracy.value}} if test else {}
+        add_to_record(folder, metrics=metrics, seconds=round(time.monotonic() - begun, 1))
+        val = verdict_on_validation(history, len(pictures.side(Part.VAL)), frozen=head_only is not None)
+        write_evaluation(folder, pictures.classes, test, val)
+        write_curves(history, folder)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        if judged:
+            write_report(folder, folder, judged, pictures.split)
+        return TrainResult(folder, pictures.classes, test, history, time.monotonic() - begun)
 
 
 def _results(
