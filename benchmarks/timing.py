@@ -34,7 +34,10 @@ def table(title: str, seconds: Mapping[str, list[float]], baseline: str, images:
     for name, values in seconds.items():
         shown = sorted(images / value if images else value * 1000 for value in values)
         ratio = reference / statistics.median(values)
-        numbers = " | ".join(f"{number:.3g}" for number in (shown[0], statistics.median(shown), shown[-1]))
+        numbers = " | ".join(
+            f"{number:.0f}" if number >= 1000 else f"{number:.3g}"
+            for number in (shown[0], statistics.median(shown), shown[-1])
+        )
         print(f"| {name} | {numbers} | {ratio:.2f} |")
 
 

@@ -7,7 +7,7 @@ import contextlib
 import threading
 from importlib import import_module
 
-LATE = ("matplotlib.figure", "matplotlib.font_manager", "matplotlib.style", "jinja2")
+LATE = ("matplotlib.figure", "matplotlib.font_manager", "matplotlib.style")
 
 
 def import_ahead() -> None:
