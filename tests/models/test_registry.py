@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from genus.errors import UsageError
 from genus.models.backbone import Backbone, count_parameters, module, replace_head
 from genus.models.registry import MODELS, build, entry
+from genus.models.stochastic_depth import StochasticDepth
 from tests.models.closeness import assert_equal
 
 SMALLEST = ("swin_tiny", "vit_tiny_patch16", "efficientnet_lite0", "vgg11")  # one of each family
@@ -128,13 +129,22 @@ def test_swin_shifts_its_mask_once_per_size_and_serves_training_after_inference(
     model(images).sum().backward()
 
 
-def test_drop_path_acts_in_training_only() -> None:
-    model = module(tiny("vit_tiny_patch16", drop_path=0.5))
-    images = torch.randn(32, 3, 64, 64)
+@pytest.mark.parametrize("name", ["vit_tiny_patch16", "swin_tiny", "efficientnet_lite0"])
+def test_drop_path_acts_in_training_only(name: str) -> None:
+    model = module(tiny(name, drop_path=0.5))
+    images = torch.randn(8, 3, 64, 64)
     model.eval()
     assert torch.equal(model(images), model(images))
     model.train()
     assert not torch.equal(model(images), model(images))
+
+
+@pytest.mark.parametrize(("name", "rate"), [("swin_tiny", 0.1), ("swin_small", 0.2), ("swin_base_384", 0.2)])
+def test_swin_is_fine_tuned_with_the_stochastic_depth_of_its_authors(name: str, rate: float) -> None:
+    with torch.device("meta"):
+        model = module(build(name, num_classes=2))
+    rates = [part.rate for part in model.modules() if isinstance(part, StochasticDepth)]
+    assert rates == pytest.approx([rate * block / (len(rates) - 1) for block in range(len(rates))])
 
 
 def test_unknown_name_offers_the_nearest() -> None:

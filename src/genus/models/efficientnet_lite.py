@@ -122,8 +122,11 @@ class MBConv(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """B x inputs x H x W -> B x outputs x ceil(H / stride) x ceil(W / stride)."""
-        branch = self.project(self.depthwise(self.expand(maps)))
-        return maps + self.drop_path(branch) if self.skip else branch
+        return self.drop_path(maps, self.branch) if self.skip else self.branch(maps)
+
+    def branch(self, maps: Tensor) -> Tensor:
+        """The block without its skip."""
+        return self.project(self.depthwise(self.expand(maps)))
 
 
 class EfficientNetLite(nn.Module):

@@ -279,20 +279,24 @@ def resize_relative_bias(table: Tensor, window: int) -> Tensor:
 
 
 def swin_tiny(**arguments: Any) -> Swin:
-    """Swin-T (paper, §3.3): C = 96, 2-2-6-2 blocks. ``arguments`` as in ``Swin``, here and below."""
-    return Swin(**{"dim": 96, "depths": (2, 2, 6, 2), "num_heads": (3, 6, 12, 24), **arguments})
+    """Swin-T (paper, §3.3): C = 96, 2-2-6-2 blocks. ``arguments`` as in ``Swin``, here and below.
+
+    Stochastic depth is that of the authors' fine-tuning (their configurations ``*_22kto1k_finetune``): 0.1 here, 0.2 in
+    the larger ones.
+    """
+    return Swin(**{"dim": 96, "depths": (2, 2, 6, 2), "num_heads": (3, 6, 12, 24), "drop_path": 0.1, **arguments})
 
 
 def swin_small(**arguments: Any) -> Swin:
     """Swin-S: C = 96, 2-2-18-2 blocks."""
-    return Swin(**{"dim": 96, "depths": (2, 2, 18, 2), "num_heads": (3, 6, 12, 24), **arguments})
+    return Swin(**{"dim": 96, "depths": (2, 2, 18, 2), "num_heads": (3, 6, 12, 24), "drop_path": 0.2, **arguments})
 
 
 def swin_base(**arguments: Any) -> Swin:
     """Swin-B: C = 128, 2-2-18-2 blocks."""
-    return Swin(**{"dim": 128, "depths": (2, 2, 18, 2), "num_heads": (4, 8, 16, 32), **arguments})
+    return Swin(**{"dim": 128, "depths": (2, 2, 18, 2), "num_heads": (4, 8, 16, 32), "drop_path": 0.2, **arguments})
 
 
 def swin_large(**arguments: Any) -> Swin:
     """Swin-L: C = 192, 2-2-18-2 blocks."""
-    return Swin(**{"dim": 192, "depths": (2, 2, 18, 2), "num_heads": (6, 12, 24, 48), **arguments})
+    return Swin(**{"dim": 192, "depths": (2, 2, 18, 2), "num_heads": (6, 12, 24, 48), "drop_path": 0.2, **arguments})

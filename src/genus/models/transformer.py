@@ -60,8 +60,8 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, ..., dim) -> (B, ..., dim)."""
-        tokens = tokens + self.drop_path(self.ls1(self.attn(self.norm1(tokens))))
-        return tokens + self.drop_path(self.ls2(self.mlp(self.norm2(tokens))))
+        tokens = self.drop_path(tokens, lambda some: self.ls1(self.attn(self.norm1(some))))
+        return self.drop_path(tokens, lambda some: self.ls2(self.mlp(self.norm2(some))))
 
 
 def initialise(model: nn.Module) -> None:
