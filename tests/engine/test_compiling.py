@@ -56,7 +56,7 @@ def test_batches_of_every_length_are_compiled_once(monkeypatch: pytest.MonkeyPat
 
 @compiling
 def test_a_compiled_step_has_the_same_gradients() -> None:
-    model = place(tiny("swin_tiny"), CPU)
+    model = place(tiny("swin_tiny", drop_path=0.0), CPU)  # what stochastic depth leaves out differs from step to step
     step = step_for(RECIPE)
 
     def gradients() -> tuple[float, list[Tensor]]:

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genus.models.token_linear import TokenLinear
+
 
 def attention_scores(query: Tensor, key: Tensor) -> Tensor:
     """q kᵀ / √d. query: (..., N, d), key: (..., M, d) -> (..., N, M)."""
@@ -82,8 +84,8 @@ class MultiHeadSelfAttention(nn.Module):
         if dim % num_heads:
             raise ValueError(f"{dim} channels cannot be divided among {num_heads} heads")
         self.num_heads = num_heads
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
+        self.qkv = TokenLinear(dim, 3 * dim)
+        self.proj = TokenLinear(dim, dim)
 
     def forward(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
         """tokens: (B, [windows,] N, dim); bias: broadcastable to ([windows,] heads, N, N) -> as tokens."""

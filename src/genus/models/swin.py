@@ -25,6 +25,7 @@ from genus.models.attention import MultiHeadSelfAttention
 from genus.models.backbone import Rest, features_as_evidence, parameter_groups
 from genus.models.initial import truncated_normal
 from genus.models.remembered import remembered
+from genus.models.token_linear import TokenLinear
 from genus.models.transformer import Block, initialise
 
 PATCH = 4
@@ -179,7 +180,7 @@ class PatchMerging(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(4 * dim)
-        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+        self.reduction = TokenLinear(4 * dim, 2 * dim, bias=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """B x H x W x C -> B x H/2 x W/2 x 2C."""

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from genus.models.initial import truncated_normal
 from genus.models.stochastic_depth import StochasticDepth
+from genus.models.token_linear import TokenLinear
 
 
 class Mlp(nn.Module):
@@ -12,9 +13,9 @@ class Mlp(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
+        self.fc1 = TokenLinear(dim, hidden)
         self.act = nn.GELU()
-        self.fc2 = nn.Linear(hidden, dim)
+        self.fc2 = TokenLinear(hidden, dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(..., dim) -> (..., dim)."""
