@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genus.models.token_linear import TOKENS_PER_CHANNEL, TokenLinear
+from genus.models.token_linear import TOKENS_PER_CHANNEL, TOKENS_PER_CHANNEL_LEARNING, TokenLinear
 
 SHAPES = [((2, 64, 49), 6, 18), ((3, 8, 8), 12, 3), ((200,), 4, 4), ((2, 5), 24, 6), ((0,), 4, 4)]
 
@@ -34,7 +34,12 @@ def test_values_and_gradients_are_those_of_a_linear_layer(
         assert (found - expected).norm() <= tolerance * expected.norm()
 
 
-def test_many_tokens_are_a_convolution_and_few_a_matrix_product(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("learning", "per_channel"), [(True, TOKENS_PER_CHANNEL_LEARNING), (False, TOKENS_PER_CHANNEL)]
+)
+def test_many_tokens_are_a_convolution_and_few_a_matrix_product(
+    learning: bool, per_channel: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls: list[torch.Size] = []
     convolution = F.conv2d
 
@@ -43,9 +48,10 @@ def test_many_tokens_are_a_convolution_and_few_a_matrix_product(monkeypatch: pyt
         return convolution(maps, *rest)
 
     monkeypatch.setattr(F, "conv2d", spy)
-    layer, many = TokenLinear(16, 6), 6 * TOKENS_PER_CHANNEL
-    layer(torch.randn(1, many, 16))
-    layer(torch.randn(1, many - 1, 16))
+    layer, many = TokenLinear(16, 6), 6 * per_channel
+    with torch.set_grad_enabled(learning):
+        layer(torch.randn(1, many, 16))
+        layer(torch.randn(1, many - 1, 16))
     assert calls == [(1, 16, many, 1)]
 
 

@@ -4,7 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-TOKENS_PER_CHANNEL = 8  # from so many on, the convolution is at least as fast (docs/benchmarks.md, "Linear layers")
+# From so many tokens a channel on, the convolution is faster (docs/benchmarks.md, "Linear layers").
+TOKENS_PER_CHANNEL = 2
+TOKENS_PER_CHANNEL_LEARNING = 12
 
 
 class TokenLinear(nn.Linear):
@@ -25,5 +27,5 @@ class TokenLinear(nn.Linear):
     def _as_convolution(self, tokens: Tensor) -> bool:
         if tokens.device.type != "cpu" or torch.compiler.is_compiling() or not torch.backends.mkldnn.is_available():
             return False
-        channels = min(self.in_features, self.out_features)
-        return tokens.numel() // self.in_features >= TOKENS_PER_CHANNEL * channels
+        per_channel = tokens.numel() // self.in_features / min(self.in_features, self.out_features)
+        return per_channel >= (TOKENS_PER_CHANNEL_LEARNING if torch.is_grad_enabled() else TOKENS_PER_CHANNEL)
