@@ -1,7 +1,8 @@
 """One training step (forward, loss, backward, AdamW) against timm's model of the same kind, in fp32 and bf16.
 
-Batches of 32, as `genus train` and the tutorial have them. Each competitor has a process of its own: genus trains with freed memory kept, which would help its peers, too. Two rows
-show genus without that, one compiled. genus's AdamW goes over the weights once (fused).
+Batches of 32, as `genus train` and the tutorial have them. Each competitor has a process of its own: genus trains with
+freed memory kept, which would help its peers, too. Two rows show genus without that, one compiled. genus's AdamW goes
+over the weights once (fused).
 """
 
 from collections.abc import Callable
