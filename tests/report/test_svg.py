@@ -3,7 +3,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from genus.report.content import Chart, Line
@@ -34,6 +34,10 @@ def places(path: ElementTree.Element) -> list[tuple[float, float]]:
 
 
 @given(numbers, numbers)
+@example(-1e6, math.nextafter(-1e6, 0))
+@example(0.1 + 0.2, 0.3)
+@example(0, 1e-300)
+@example(1e-9, 1.001e-9)
 def test_ticks_are_round_few_and_enclose(one: float, other: float) -> None:
     low, high = sorted((one, other))
     ticks = nice_ticks(low, high)

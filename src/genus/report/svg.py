@@ -66,8 +66,10 @@ def chart_svg(chart: Chart) -> Markup:
 
 def nice_ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
     """Multiples of 1, 2 or 5 times a power of ten that enclose ``low`` .. ``high``; ``whole``: no fractions."""
-    if low == high:
-        low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
+    size = max(abs(low), abs(high))
+    if high - low <= max(1e-9 * size, 1e-11):  # no ticks between what rounding makes of one number
+        room = size / 2 if size > 1e-9 else 0.5
+        low, high = low - room, high + room
     power = 10.0 ** math.floor(math.log10((high - low) / TICKS))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power * TICKS >= 0.999 * (high - low))
     if whole:
