@@ -2,18 +2,16 @@
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from genus.report.figure import FAINT_INK, GRID, INK, columns, house_style, printable, shorten, to_png
+from genus.report.figure import DPI, FAINT_INK, GRID, INK, columns, printable, shorten
+from genus.report.gradient import gradient
+from genus.report.sheet import POINT, Box, Point, Sheet
 from genus.tables import csv_text
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.figure import Figure
 
 Counts = NDArray[np.int64]
 Shares = NDArray[np.float64]
@@ -23,8 +21,8 @@ WITH_COUNTS = 30  # up to so many for the count,
 WITH_ALL_NAMES = 100  # and up to so many every row and column is named
 NAME_COLUMNS = 28
 WORST_MISTAKE = 0.5  # the share of a class mistaken for one other that gets the darkest colour
-EMPTY_ROW = "#efefef"
-POINTS = 72  # in an inch
+EMPTY_ROW = 0xEF  # grey
+GAP = round(3.5 * POINT)  # between the matrix and what stands beside it
 EM_PER_COLUMN = 0.62  # width of an average letter of DejaVu Sans
 
 
@@ -42,30 +40,28 @@ def confusion_png(confusion: Counts, classes: Sequence[str], title: str) -> byte
     Up to 12 classes a cell shows count and percentage, up to 30 the count; beyond 100 not every class is named. A
     row without pictures is grey. Raises ValueError when the matrix is not K x K.
     """
-    with house_style():
-        return to_png(confusion_figure(confusion, classes, title))
-
-
-def confusion_figure(confusion: Counts, classes: Sequence[str], title: str) -> "Figure":
-    """The figure of ``confusion_png``; to be called and drawn inside ``house_style``."""
-    from matplotlib.figure import Figure
-
     _require_square(confusion, classes)
-    cell = _cell_inches(len(classes))
-    side = cell * len(classes)
-    figure = Figure(figsize=(side, side))
-    axes = figure.add_axes((0, 0, 1, 1))  # to_png makes room for what lies around
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    colours = _colours(confusion, shares)
-    axes.imshow(colours, interpolation="nearest", aspect="auto")
-    _draw_grid(axes, len(classes))
-    _name_classes(axes, confusion, classes, cell)
+    sheet = Sheet()
+    draw_confusion(sheet, confusion, classes, title)
+    return sheet.to_png()
+
+
+def draw_confusion(sheet: Sheet, confusion: Counts, classes: Sequence[str], title: str) -> None:
+    """What ``confusion_png`` shows; the matrix has its upper left corner in the origin."""
+    cell = _cell_pixels(len(classes))
+    side = round(cell * len(classes))
+    colours = _colours(confusion)
+    sheet.lay(Image.fromarray(colours).resize((side, side), Image.Resampling.NEAREST), (0, 0, side, side))
+    _draw_grid(sheet, len(classes), cell, side)
+    _name_classes(sheet, confusion, classes, cell, side)
     if len(classes) <= WITH_COUNTS:
-        _write_counts(axes, confusion, colours, cell)
+        _write_counts(sheet, confusion, colours, cell)
     if len(classes) > WITH_PERCENTAGES:
-        _draw_keys(figure, side)
-    axes.set_title(_wrap(title, side), loc="left", fontsize=12, pad=10, parse_math=False)
-    return figure
+        _draw_key(sheet, "correct", CORRECT, (side + 0.3 * DPI, 0))
+        _draw_key(sheet, "mistakes", MISTAKES, (side + 0.3 * DPI, 2.2 * DPI))
+    lines = textwrap.wrap(printable(title), width=max(44, side // 20))
+    for number, line in enumerate(reversed(lines)):
+        sheet.write(line, (0, -2 * GAP - number * 15 * POINT), 12, anchor=(0, 1))
 
 
 def percentage(part: int, whole: int) -> str:
@@ -83,106 +79,130 @@ def _require_square(confusion: Counts, classes: Sequence[str]) -> None:
         raise ValueError(f"The confusion matrix is {confusion.shape}, but there are {len(classes)} classes.")
 
 
-def _cell_inches(count: int) -> float:
+def _cell_pixels(count: int) -> float:
     """Cells shrink as classes are added; the whole matrix stays below 14 inches."""
     if count > WITH_ALL_NAMES:
-        return 14 / count
-    return float(np.interp(count, (2, 5, WITH_PERCENTAGES, WITH_COUNTS, WITH_ALL_NAMES), (1.2, 0.9, 0.66, 0.36, 0.14)))
+        return 14 * DPI / count
+    inches = np.interp(count, (2, 5, WITH_PERCENTAGES, WITH_COUNTS, WITH_ALL_NAMES), (1.2, 0.9, 0.66, 0.36, 0.14))
+    return round(DPI * inches)
 
 
-def _scales() -> tuple["ScalarMappable", "ScalarMappable"]:
-    """From a share of the row to a colour: for correct predictions, and for mistakes.
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """From a share of the row to a colour: ``colours`` from 0 to ``end``, spread out by ``power``; ``ticks``: shares
+    that the key names."""
 
-    The correct ones are spread out towards 100 %, where models live, and the mistakes towards 0 %: one is enough to
-    be seen.
-    """
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+    colours: tuple[str, ...]
+    end: float
+    power: float
+    ticks: dict[float, str]
 
-    blues = LinearSegmentedColormap.from_list("correct", ["#e4eff7", "#7fb5da", "#2a7ab9", "#0b4a82"])
-    oranges = LinearSegmentedColormap.from_list("mistakes", ["#fdebdc", "#fbb274", "#ea6f1d", "#a83c03"])
-    return (
-        ScalarMappable(PowerNorm(2, 0, 1), blues),
-        ScalarMappable(PowerNorm(0.5, 0, WORST_MISTAKE, clip=True), oranges),
-    )
+    def position(self, share: Shares) -> Shares:
+        """Where on the way through the colours, 0..1."""
+        return np.minimum(share / self.end, 1) ** self.power
 
 
-def _colours(confusion: Counts, shares: Shares) -> NDArray[np.uint8]:
-    """K x K x 4: red, green, blue, opacity (0..255)."""
-    from matplotlib.colors import to_rgba_array
+# The correct ones are spread out towards 100 %, where models live, and the mistakes towards 0 %: one is enough to be
+# seen.
+CORRECT = Scale(
+    ("#e4eff7", "#7fb5da", "#2a7ab9", "#0b4a82"), 1, 2,
+    {0: "0 %", 0.5: "50 %", 0.8: "80 %", 0.9: "90 %", 1: "100 % of the row"},
+)  # fmt: skip
+MISTAKES = Scale(
+    ("#fdebdc", "#fbb274", "#ea6f1d", "#a83c03"), WORST_MISTAKE, 0.5,
+    {0: "0 %", 0.01: "1 %", 0.1: "10 %", 0.25: "25 %", 0.5: "50 % or more"},
+)  # fmt: skip
 
-    correct, mistakes = _scales()
+
+def _colours(confusion: Counts) -> NDArray[np.uint8]:
+    """K x K x 3: red, green, blue."""
+    totals = confusion.sum(axis=1, keepdims=True)
+    shares = confusion / np.maximum(totals, 1)
     diagonal = np.eye(len(shares), dtype=bool)
-    colours = np.where(diagonal[..., None], correct.to_rgba(shares), mistakes.to_rgba(shares))
-    colours[(confusion == 0) & ~diagonal] = to_rgba_array("white")
-    colours[confusion.sum(axis=1) == 0] = to_rgba_array(EMPTY_ROW)
-    return np.round(255 * colours).astype(np.uint8)
+    correct, mistakes = (gradient(scale.position(shares), scale.colours) for scale in (CORRECT, MISTAKES))
+    colours = np.where(diagonal[..., None], correct, mistakes)
+    colours[(confusion == 0) & ~diagonal] = 255
+    colours[totals[:, 0] == 0] = EMPTY_ROW
+    return np.round(colours).astype(np.uint8)
 
 
-def _draw_grid(axes: "Axes", count: int) -> None:
-    if count <= WITH_ALL_NAMES:
-        borders = np.arange(1, count)
-        dense = count > WITH_COUNTS
-        colours = [FAINT_INK if dense and border % 10 == 0 else GRID for border in borders]
-        for draw in (axes.hlines, axes.vlines):
-            draw(borders - 0.5, -0.5, count - 0.5, colors=colours, linewidths=0.4 if dense else 0.8)
-    axes.spines[:].set_visible(True)
+def _draw_grid(sheet: Sheet, count: int, cell: float, side: int) -> None:
+    dense = count > WITH_COUNTS
+    width = 1 if dense else 2
+    for border in range(1, count if count <= WITH_ALL_NAMES else 0):
+        at = round(border * cell) - width // 2
+        colour = FAINT_INK if dense and border % 10 == 0 else GRID
+        sheet.lay(colour, (at, 0, at + width, side))
+        sheet.lay(colour, (0, at, side, at + width))
+    _frame(sheet, (0, 0, side, side))
 
 
-def _name_classes(axes: "Axes", confusion: Counts, classes: Sequence[str], cell: float) -> None:
+def _frame(sheet: Sheet, box: Box) -> None:
+    left, top, right, bottom = box
+    for edge in (left, right):
+        sheet.lay(INK, (edge - 1, top - 1, edge + 1, bottom + 1))
+    for edge in (top, bottom):
+        sheet.lay(INK, (left - 1, edge - 1, right + 1, edge + 1))
+
+
+def _name_classes(sheet: Sheet, confusion: Counts, classes: Sequence[str], cell: float, side: int) -> None:
     every = -(-len(classes) // WITH_ALL_NAMES)
     shown = range(0, len(classes), every)
     names = [shorten(printable(classes[k]), NAME_COLUMNS) for k in shown]
-    room = POINTS * cell * every
-    size = float(np.clip(0.7 * room, 5, 9))
-    axes.set_xticks(shown, names, fontsize=size, parse_math=False, **_turn(names, room / size))
-    axes.set_yticks(shown, names, fontsize=size, parse_math=False)
-    axes.tick_params(length=2 if len(classes) > WITH_COUNTS else 0)
-    for k, label in zip(shown, axes.get_yticklabels(), strict=True):
-        label.set_color(INK if confusion[k].any() else FAINT_INK)
-    axes.set_xlabel("prediction", labelpad=8)
-    axes.set_ylabel("truth", labelpad=8)
+    size = float(np.clip(0.7 * cell * every / POINT, 5, 9))
+    turn, anchor = _turn(names, cell * every / (size * POINT))
+    left, bottom = 0, side
+    for k, name in zip(shown, names, strict=True):
+        middle = (k + 0.5) * cell
+        colour = INK if confusion[k].any() else FAINT_INK
+        left = min(left, sheet.write(name, (-GAP, middle), size, colour, anchor=(1, 0.5))[0])
+        bottom = max(bottom, sheet.write(name, (middle, side + GAP), size, anchor=anchor, turn=turn)[3])
+        if len(classes) > WITH_COUNTS:
+            at = int(middle)
+            sheet.lay(INK, (-GAP // 2, at, 0, at + 2))
+            sheet.lay(INK, (at, side, at + 2, side + GAP // 2))
+    sheet.write("prediction", (side / 2, bottom + 2 * GAP), 9, anchor=(0.5, 0))
+    sheet.write("truth", (left - 2 * GAP, side / 2), 9, anchor=(0.5, 1), turn=90)
 
 
-def _turn(names: Sequence[str], room: float) -> dict[str, Any]:
-    """Turn the names of columns no further than they must be to keep clear of each other in ``room`` em each."""
+def _turn(names: Sequence[str], room: float) -> tuple[int, Point]:
+    """Turn the names of columns no further than they must be to keep clear of each other in ``room`` em each.
+
+    Degrees, and the place of a name that comes to lie below the middle of its column.
+    """
     if max(map(columns, names)) * EM_PER_COLUMN < room:
-        return {}
+        return 0, (0.5, 0)
     if len(names) > WITH_COUNTS:
-        return {"rotation": 90}
-    return {"rotation": 40, "horizontalalignment": "right", "rotation_mode": "anchor"}
+        return 90, (1, 0.5)
+    return 40, (1, 0.3)
 
 
-def _write_counts(axes: "Axes", confusion: Counts, colours: NDArray[np.uint8], cell: float) -> None:
+def _write_counts(sheet: Sheet, confusion: Counts, colours: NDArray[np.uint8], cell: float) -> None:
     with_percentages = len(confusion) <= WITH_PERCENTAGES
     longest = len(f"{confusion.max():,}")
-    size = min(11.0 if with_percentages else 8.0, 0.86 * POINTS * cell / (longest * EM_PER_COLUMN))
+    size = min(11.0 if with_percentages else 8.0, 0.86 * cell / POINT / (longest * EM_PER_COLUMN))
     totals = confusion.sum(axis=1)
-    dark = colours[..., :3] @ (0.3, 0.59, 0.11) < 140
+    dark = colours @ (0.3, 0.59, 0.11) < 140
     for row, column in np.argwhere((confusion > 0) | np.diag(totals > 0)):
         count = confusion[row, column]
-        style: dict[str, Any] = {"color": "white" if dark[row, column] else INK, "ha": "center"}
+        colour = "white" if dark[row, column] else INK
+        x, y = (column + 0.5) * cell, (row + 0.5) * cell
         if with_percentages:
-            axes.text(column, row, f"{count:,}", va="bottom", fontsize=size, **style)
-            axes.text(column, row + 0.08, percentage(count, totals[row]), va="top", fontsize=min(size, 8), **style)
+            sheet.write(f"{count:,}", (x, y + 0.03 * cell), size, colour, anchor=(0.5, 1))
+            sheet.write(percentage(count, totals[row]), (x, y + 0.06 * cell), min(size, 8), colour, anchor=(0.5, 0))
         else:
-            axes.text(column, row, f"{count:,}", va="center_baseline", fontsize=size, **style)
+            sheet.write(f"{count:,}", (x, y), size, colour)
 
 
-def _draw_keys(figure: "Figure", side: float) -> None:
-    correct, mistakes = _scales()
-    height, gap = 1.6 / side, 0.6 / side
-    keys = (
-        ("correct", correct, {0: "0 %", 0.5: "50 %", 0.8: "80 %", 0.9: "90 %", 1: "100 % of the row"}),
-        ("mistakes", mistakes, {0: "0 %", 0.01: "1 %", 0.1: "10 %", 0.25: "25 %", 0.5: "50 % or more"}),
-    )
-    for number, (name, scale, ticks) in enumerate(keys):
-        axes = figure.add_axes((1 + 0.3 / side, 1 - height - number * (height + gap), 0.14 / side, height))
-        key = figure.colorbar(scale, cax=axes)
-        key.set_ticks(list(ticks), labels=list(ticks.values()))
-        key.ax.minorticks_off()
-        axes.set_title(name, loc="left", fontsize=9)
-
-
-def _wrap(title: str, side: float) -> str:
-    return "\n".join(textwrap.wrap(printable(title), width=max(44, int(side * 10))))
+def _draw_key(sheet: Sheet, name: str, scale: Scale, at: Point) -> None:
+    left, top = map(round, at)
+    right, bottom = left + round(0.14 * DPI), top + round(1.6 * DPI)
+    colours = gradient(np.linspace(1, 0, bottom - top), scale.colours)
+    bar = Image.fromarray(np.round(colours).astype(np.uint8)[:, None])
+    sheet.lay(bar.resize((right - left, bottom - top)), (left, top, right, bottom))
+    _frame(sheet, (left, top, right, bottom))
+    for share, text in scale.ticks.items():
+        y = bottom - float(scale.position(np.array(share))) * (bottom - top)
+        sheet.lay(INK, (right, round(y) - 1, right + GAP, round(y) + 1))
+        sheet.write(text, (right + 2 * GAP, y), 9, anchor=(0, 0.5))
+    sheet.write(name, (left, top - GAP), 9, anchor=(0, 1))

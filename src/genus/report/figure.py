@@ -9,11 +9,10 @@ import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from matplotlib.transforms import Bbox
 
 BLUE, ORANGE = "#0072b2", "#d55e00"  # two hues that colour-blind readers tell apart (Okabe and Ito, 2008)
 INK, FAINT_INK, GRID = "#222222", "#767676", "#e4e4e4"
@@ -56,6 +55,14 @@ _LOOK = {
 }
 
 
+def font_family() -> list[str]:
+    """The font of all pictures, and after it those with Chinese, Japanese and Korean characters that are installed."""
+    from matplotlib import font_manager
+
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(name for name in CJK_FONTS if name in installed)]
+
+
 @contextmanager
 def house_style() -> Iterator[None]:
     """matplotlib as the pictures of genus need it, whatever the user's own settings are; they return afterwards.
@@ -64,11 +71,9 @@ def house_style() -> Iterator[None]:
     with Chinese names must not fail on a machine without Chinese fonts. matplotlib's settings belong to the whole
     process, so draw in one thread at a time.
     """
-    from matplotlib import font_manager, style
+    from matplotlib import style
 
-    installed = set(font_manager.get_font_names())
-    family = ["DejaVu Sans", *(name for name in CJK_FONTS if name in installed)]
-    with style.context(["default", {**_LOOK, "font.family": family}]), warnings.catch_warnings():
+    with style.context(["default", {**_LOOK, "font.family": font_family()}]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from|Matplotlib currently does not support", UserWarning)
         yield
 
@@ -77,18 +82,10 @@ def to_png(figure: "Figure") -> bytes:
     """Draw ``figure``, cut to what is on it. The same figure gives the same bytes."""
     out = io.BytesIO()
     figure.savefig(
-        out, format="png", dpi=DPI, facecolor="white", bbox_inches=_extent(figure), pad_inches=MARGIN,
+        out, format="png", dpi=DPI, facecolor="white", bbox_inches="tight", pad_inches=MARGIN,
         metadata={"Software": None},
     )  # fmt: skip
     return out.getvalue()
-
-
-def _extent(figure: "Figure") -> "Bbox | Literal['tight']":
-    """Inches. Where a layout has still to be found, matplotlib draws twice; where everything has its place, once."""
-    if figure.get_layout_engine():
-        return "tight"
-    figure.set_dpi(DPI)
-    return figure.get_tightbbox().padded(MARGIN)
 
 
 def printable(text: str) -> str:
