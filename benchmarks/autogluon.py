@@ -59,7 +59,7 @@ def main(folder: Path, limits: list[int]) -> None:
                 root / f"ag{limit}",
                 str(limit),
             ]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             result = json.loads(done.stdout.splitlines()[-1])
             ratio = result["seconds"] / spent
             print(
