@@ -14,7 +14,7 @@ from genus.engine.torch_engine import TorchEngine
 from genus.models import registry
 from genus.models.backbone import WithoutHead, place
 
-MODELS = ("swin_tiny", "efficientnet_lite0")
+MODELS = ("swin_tiny", "vit_tiny_patch16", "efficientnet_lite0")
 IMAGES, BATCH, SIDE = 64, 32, 2048
 CPU = torch.device("cpu")
 

@@ -17,21 +17,23 @@ PEERS = {
         "vit_tiny_patch16": "VisionTransformer",
     },
 }
-_VIT_TINY = {"num_layers": 12, "num_heads": 3, "hidden_dim": 192, "mlp_dim": 768}
+_VIT_TINY = {
+    "image_size": 224, "patch_size": 16, "num_layers": 12, "num_heads": 3, "hidden_dim": 192, "mlp_dim": 768
+}  # fmt: skip
 
 
 def peer(library: str, name: str, classes: int) -> nn.Module:
-    """``library``'s network that has the shapes of genus's ``name``; ``classes`` 0: without a head (Swin, Lite0)."""
+    """``library``'s network that has the shapes of genus's ``name``; ``classes`` 0: without a head."""
     timm, _kept = import_timm()
     theirs = PEERS[library][name]
     if library == "timm":
         return timm.create_model(theirs, num_classes=classes)
     from torchvision import models
 
-    make = getattr(models, theirs)
+    make, head = getattr(models, theirs), "head"
     if name == "vit_tiny_patch16":
-        make = partial(make, image_size=224, patch_size=16, **_VIT_TINY)
+        make, head = partial(make, **_VIT_TINY), "heads"
     network = make(num_classes=classes or 1)
     if not classes:
-        network.head = nn.Identity()
+        setattr(network, head, nn.Identity())
     return network
