@@ -50,15 +50,8 @@ def main(folder: Path, limits: list[int]) -> None:
         print(f"| `genus train`, 100 epochs | {spent:.1f} | {accuracy:.3f} | 1.0 |", flush=True)
         save_weights(root / "weights")
         for limit in limits:
-            command = [
-                PYTHON,
-                "-m",
-                "benchmarks.autogluon_fit",
-                folder,
-                root / "weights",
-                root / f"ag{limit}",
-                str(limit),
-            ]
+            arguments = [folder, root / "weights", root / f"within{limit}", str(limit)]
+            command = [PYTHON, "-m", "benchmarks.autogluon_fit", *arguments]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             result = json.loads(done.stdout.splitlines()[-1])
             ratio = result["seconds"] / spent

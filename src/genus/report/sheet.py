@@ -94,4 +94,5 @@ def _font_file(wide: bool) -> str:
             return str(own)
     from matplotlib import font_manager
 
-    return font_manager.findfont(font_family()[:2][-1 if wide else 0])
+    usual, *wide_ones = font_family()
+    return font_manager.findfont(wide_ones[0] if wide and wide_ones else usual)
