@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from genus.data.loader import Pixels, fill
 from genus.engine.compiling import compiled
 from genus.engine.device import autocast
-from genus.models.folding import without_batch_norm
+from genus.engine.folding import without_batch_norm
 from genus.types import Preprocess
 
 CPU_BATCH = 8  # what stays in a processor's cache; measured in docs/benchmarks.md
