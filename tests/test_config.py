@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from genus.config import PRESETS, AugmentName, Head, PrecisionName, TrainConfig, compose
 from genus.errors import UsageError
-from genus.workflows.run_folder import CONFIG, write_config
+from genus.run import CONFIG, Run
 
 
 @pytest.fixture
@@ -166,12 +166,12 @@ CONFIGS = st.builds(
 @given(config=CONFIGS)
 def test_the_config_of_a_run_repeats_it(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp()
-    write_config(folder, config, workers=3)
+    Run(folder).write_config(config, workers=3)
     assert compose({}, None, folder / CONFIG) == dataclasses.replace(config, workers=3)
 
 
 def test_where_to_write_and_whether_to_go_on_belong_to_one_run_only(tmp_path: Path) -> None:
-    write_config(tmp_path, compose({"out": "x", "resume": True}), model="vgg11")
+    Run(tmp_path).write_config(compose({"out": "x", "resume": True}), model="vgg11")
     assert compose({}, None, tmp_path / CONFIG) == TrainConfig(model="vgg11")
 
 

@@ -101,6 +101,13 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     )
 
 
+def move_bundle(source: Path, target: Path) -> None:
+    """Move the files of a bundle from one folder to another of the same disk, the description last."""
+    for name in (TENSORS, INDEX, DESCRIPTION):
+        if (source / name).exists():
+            (source / name).replace(target / name)
+
+
 def add_to_record(folder: Path, **values: Any) -> None:
     """Let the bundle in ``folder`` remember more. Raises ModelError or MachineError."""
     write_json(folder / DESCRIPTION, {**_read_description(folder / DESCRIPTION), **values})

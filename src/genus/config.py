@@ -75,6 +75,11 @@ class TrainConfig:
         if self.from_run is not None and self.cv:
             raise UsageError("--cv needs a network new to the pictures; that of --from may have seen them.")
 
+    @property
+    def head_only(self) -> bool:
+        """Does the backbone stay as it is?"""
+        return self.freeze_layers and not self.freeze_until
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, for the record of the run."""
         return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}

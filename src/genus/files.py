@@ -14,6 +14,8 @@ from typing import Any
 
 from genus.errors import MachineError
 
+PREFIX, SUFFIX = ".genus-", ".tmp"  # of the temporary files beside their targets
+
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -21,7 +23,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Raises MachineError when the folder cannot be written or the disk is full; nothing is left behind then.
     """
-    temporary = path.with_name(f".genus-{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
     try:
         temporary.touch(exist_ok=False)
     except OSError as error:
@@ -94,9 +96,21 @@ def make_folder(path: Path) -> None:
 def probe_writable(folder: Path) -> None:
     """Raise MachineError now, not after hours of training, when ``folder`` cannot be written."""
     make_folder(folder)
-    with atomic(folder / ".probe"):
+    probe = folder / f"{PREFIX}probe{SUFFIX}"
+    with atomic(probe):
         pass
-    (folder / ".probe").unlink(missing_ok=True)
+    probe.unlink(missing_ok=True)
+
+
+def is_leftover(name: str) -> bool:
+    """Is a file of this name what a killed process had begun to write?"""
+    return name.startswith(PREFIX) and name.endswith(SUFFIX)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes had begun to write into ``folder``; nobody else may be writing there."""
+    for path in folder.glob(f"{PREFIX}*{SUFFIX}"):
+        path.unlink(missing_ok=True)
 
 
 def _cannot_write(path: Path, error: OSError) -> MachineError:

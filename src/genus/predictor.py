@@ -14,7 +14,7 @@ from torch import nn
 from genus.bundle import Bundle, load_bundle
 from genus.data.decode import decode
 from genus.data.threads import default_workers
-from genus.engine.device import Precision, choose_device, choose_precision
+from genus.engine.device import choose_device
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import TorchEngine
 from genus.errors import PictureError
@@ -49,7 +49,6 @@ class Predictor:
         bundle: Bundle,
         *,
         device: str = "auto",
-        precision: Precision = "fp32",
         workers: int | None = None,
         engine: Engine | None = None,
     ) -> None:
@@ -57,9 +56,7 @@ class Predictor:
         place(bundle.model, chosen).eval()
         self.bundle = bundle
         self.classes = bundle.classes
-        self._engine = engine or TorchEngine(
-            WithoutHead(bundle.model), bundle.preprocess, chosen, choose_precision(precision, chosen)
-        )
+        self._engine = engine or TorchEngine(WithoutHead(bundle.model), bundle.preprocess, chosen)
         self._workers = workers or default_workers()
 
     def predict(self, source: Source) -> Prediction:
@@ -86,10 +83,16 @@ class Predictor:
         for piece in stream(range(len(sources)), read, self._engine, self._workers):
             answers = [Answer(index, None, None, error) for index, error in piece.failures]
             if piece.indices:
-                logits = head_logits(self.bundle.model.head, piece.rows)
-                distances = self.bundle.index.distances(piece.rows).tolist() if self.bundle.index else repeat(None)
-                answers += [Answer(*one, None) for one in zip(piece.indices, logits, distances, strict=False)]
+                logits, distances = self.from_features(piece.rows)
+                apart = repeat(None) if distances is None else distances.tolist()
+                answers += [Answer(*one, None) for one in zip(piece.indices, logits, apart, strict=False)]
             yield from sorted(answers, key=lambda answer: answer.index)
+
+    def from_features(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """What follows the network: pooled features (n x num_features) -> logits (n x classes), and the distances from
+        the nearest training picture (n), None without an index."""
+        logits = head_logits(self.bundle.model.head, features)
+        return logits, self.bundle.index.distances(features) if self.bundle.index else None
 
     def prediction(self, logits: NDArray[np.float32], distance: float | None = None, top: int = 5) -> Prediction:
         """Logits (one a class) -> labels and probabilities; ``top`` is never more than the class count."""

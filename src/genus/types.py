@@ -1,12 +1,17 @@
 """Frozen values that cross the boundaries between modules. Nothing here imports torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
 RGB = tuple[float, float, float]
 Resample = Literal["bicubic", "bilinear"]
+HeadName = Literal["adamw", "linear"]
+AugmentName = Literal["none", "light", "strong"]
+PrecisionName = Literal["auto", "fp32", "bf16"]
+Precision = Literal["fp32", "bf16"]
+EngineName = Literal["auto", "torch", "openvino"]
 
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
 IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
@@ -114,6 +119,24 @@ class EpochResult:
     val_loss: float | None
     val_accuracy: float | None
     seconds: float
+
+
+def quality(accuracy: float, loss: float) -> tuple[float, float]:
+    """What makes one epoch better than another on validation: a higher accuracy, and among equals a lower loss.
+
+    A tuple to be compared: the larger, the better.
+    """
+    return accuracy, -loss
+
+
+def best_epoch(history: Iterable[EpochResult]) -> EpochResult | None:
+    """The epoch whose weights are kept, the first of equals; None without validation."""
+    validated = [
+        (quality(r.val_accuracy, r.val_loss), r)
+        for r in history
+        if r.val_accuracy is not None and r.val_loss is not None
+    ]
+    return max(validated, key=lambda pair: pair[0])[1] if validated else None
 
 
 Event = Progress | Note | Caution | EpochResult

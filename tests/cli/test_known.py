@@ -13,7 +13,7 @@ from genus.evaluation.calibration import fit_temperature
 from genus.evaluation.unknown import max_distance
 from genus.predictor import Predictor
 from genus.types import Part
-from genus.workflows.pictures import labels_of, read_split
+from genus.workflows.dataset import labels_of, read_split
 from tests import corpus
 from tests.cli.conftest import FAST, Genus
 

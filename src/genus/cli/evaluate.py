@@ -9,7 +9,7 @@ from genus.cli.console import Screen, say, show_evaluation, show_table, shown
 
 if TYPE_CHECKING:
     from genus.evaluation.learning_curve import LearningCurve
-    from genus.workflows.study import Suspect
+    from genus.workflows.tasks.studies import Suspect
 
 LISTED = 10
 
@@ -46,7 +46,8 @@ def evaluate(
     if result.suspects is not None:
         _show_suspects(result.suspects)
         written.append("label_errors.csv")
-    say(f"Written to {result.out}: {', '.join(written)}")
+    if result.out:
+        say(f"Written to {result.out}: {', '.join(written)}")
 
 
 def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:

@@ -18,13 +18,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from genus.data.augment import Augment
-from genus.engine.compiling import compiled
 from genus.engine.device import autocast
+from genus.engine.torch_engine import compiled
 from genus.errors import DivergedError, MachineError
 from genus.models.backbone import Backbone
-from genus.training.average import average_of
 from genus.training.mixing import MIXINGS, mix
-from genus.training.optim import cosine_schedule, parameter_groups
+from genus.training.optim import average_of, cosine_schedule, parameter_groups
 from genus.types import EpochResult
 
 OUT_OF_MEMORY = "out of memory|not enough memory|allocate memory|alloc_failed"
@@ -203,7 +202,7 @@ class Step:
         """Undo ``compile``."""
         self._compiled = None
 
-    def rehearse(self, model: nn.Module, batch: LabelledBatch) -> float:
+    def trial_step(self, model: nn.Module, batch: LabelledBatch) -> float:
         """A trial step that leaves the weights of ``model`` as they were; ``piece`` is halved until it fits.
 
         Returns its seconds. Raises MachineError when not even one picture fits into memory.

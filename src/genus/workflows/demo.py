@@ -13,11 +13,11 @@ from genus.errors import PictureError, UsageError
 from genus.files import atomic
 from genus.predictor import load
 from genus.report.answers import Answered, answers_png
+from genus.run import CONFUSION_PNG, CURVES_PNG, METRICS, REPORT, SPLIT
 from genus.types import Note, OnEvent, Part, ignore_events
-from genus.workflows.choose_model import EMBEDDED
-from genus.workflows.pictures import read_split
+from genus.workflows.dataset import read_split
 from genus.workflows.predict import Row, predict_paths
-from genus.workflows.run_folder import CONFUSION_PNG, CURVES_PNG, METRICS, REPORT, SPLIT
+from genus.workflows.tasks.starting_point import EMBEDDED
 from genus.workflows.train import TrainResult, train
 
 PER_CLASS = 120

@@ -1,40 +1,32 @@
 """``genus evaluate``: the numbers of a run on pictures that took part in no decision."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from genus.bundle import Bundle, load_bundle
 from genus.data.folder import scan
-from genus.data.threads import default_workers
-from genus.engine.device import choose_device, choose_precision
-from genus.engine.openvino_engine import OpenVinoEngine, installed
 from genus.errors import DataError, UsageError
 from genus.evaluation.learning_curve import LearningCurve
-from genus.evaluation.metrics import Evaluation, to_json
-from genus.files import atomic, make_folder, write_json, write_text
-from genus.models.backbone import WithoutHead
+from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
-from genus.report.confusion import confusion_csv, confusion_png
-from genus.types import Caution, OnEvent, Part, Progress, ignore_events
-from genus.workflows.decide import Judged, judge
-from genus.workflows.pictures import Side, own_split, side_of
-from genus.workflows.report import write_report
-from genus.workflows.run_folder import CONFUSION_CSV, CONFUSION_PNG, METRICS, log_opening
-from genus.workflows.study import Suspect, find_label_errors, measure_learning_curve
+from genus.run import METRICS, Run
+from genus.types import Caution, OnEvent, Part, ignore_events
+from genus.workflows.dataset import Subset, data_root, require_split, subset_of
+from genus.workflows.reporting.report import write_evaluation, write_report
+from genus.workflows.scoring import score
+from genus.workflows.tasks.studies import Suspect, find_label_errors, measure_learning_curve
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluateResult:
-    """``out`` holds report.html, metrics.json, confusion.csv and confusion.png; ``curve`` and ``suspects`` are None
+    """``out`` holds report.html, metrics.json, confusion.csv and confusion.png, and is None where nothing can be
+    written; ``curve`` and ``suspects`` are None
     where they were not asked for."""
 
     run: Path
-    out: Path
+    out: Path | None
     classes: tuple[str, ...]
     test: Evaluation
     curve: LearningCurve | None
@@ -58,77 +50,41 @@ def evaluate_run(
     """
     if data and (learning_curve or label_errors):
         raise UsageError("--learning-curve and --label-errors study the run's own pictures. Leave DATA out.")
+    here = Run(run, on_event)
+    here.require_finished()
     bundle = load_bundle(run)
-    predictor = as_trained(bundle, device)
+    predictor = Predictor(bundle, device=device)
     if data is None:
-        judged = examine(predictor, _own_test_part(run, bundle), on_event)
-        log_opening(run, "evaluate", judged.evaluation.n, judged.evaluation.accuracy.value)
-        out, val = run, _read_metrics(run).get("val")
+        scored = score(predictor, _own_test_part(here, bundle), on_event)
+        here.log_opening("evaluate", scored.evaluation.n, scored.evaluation.accuracy.value)
+        out, val = "", here.read_json(METRICS).get("val")
     else:
-        judged = examine(predictor, _side_of(data, bundle.classes, on_event), on_event)
-        out, val = run / f"evaluate-{data.resolve().stem}", None
-    make_folder(out)
-    write_evaluation(out, bundle.classes, judged.evaluation, val)
-    curve = measure_learning_curve(run, device, on_event) if learning_curve else None
-    suspects = find_label_errors(run, device, on_event) if label_errors else None
-    write_report(out, run, judged)
-    return EvaluateResult(run, out, bundle.classes, judged.evaluation, curve, suspects)
+        scored = score(predictor, _subset_of_folder(data, bundle.classes, on_event), on_event)
+        out, val = f"evaluate-{data.resolve().name}/", None
+    stored = here.keep(lambda: write_evaluation(here, out, bundle.classes, scored.evaluation, val))
+    curve = measure_learning_curve(here, device, on_event) if learning_curve else None
+    suspects = find_label_errors(here, device, on_event) if label_errors else None
+    if stored:
+        here.keep(lambda: write_report(here, out, scored, here.split(data_root(bundle))))
+    folder = here.folder / out if stored else None
+    return EvaluateResult(run, folder, bundle.classes, scored.evaluation, curve, suspects)
 
 
-def as_trained(bundle: Bundle, device: str) -> Predictor:
-    """A Predictor that computes as the run did, so that it gives the run's own numbers, as far as this machine can."""
-    hardware = bundle.record.get("hardware", {})
-    chosen = choose_device(device)
-    precision = choose_precision("auto", chosen) if hardware.get("precision") == "bf16" else "fp32"
-    if hardware.get("engine") != "openvino" or chosen.type != "cpu" or not installed():
-        return Predictor(bundle, device=device, precision=precision)
-    engine = OpenVinoEngine(WithoutHead(bundle.model), bundle.preprocess, precision, default_workers())
-    return Predictor(bundle, device=device, engine=engine)
-
-
-def examine(predictor: Predictor, side: Side, on_event: OnEvent) -> Judged:
-    """Ask ``predictor`` about the pictures of ``side``. Raises DataError when none can be read."""
-    logits, distances, kept, failed = [], [], [], []
-    for answer in predictor.answers(side.paths):
-        if answer.logits is None:
-            failed.append(f"{side.paths[answer.index]}: {answer.error}")
-        else:
-            logits.append(answer.logits)
-            distances.append(answer.distance)
-            kept.append(answer.index)
-        on_event(Progress("Testing", answer.index + 1, len(side)))
-    if not kept:
-        raise DataError(f"None of the {len(side)} test pictures can be read{f': {failed[0]}' if failed else ''}.")
-    if failed:
-        on_event(Caution(f"{len(failed)} test pictures cannot be read and are left out; first: {failed[0]}."))
-    far = None if distances[0] is None else np.array(distances, np.float32)
-    return judge(predictor.bundle, side.take(kept), np.stack(logits), far)
-
-
-def write_evaluation(folder: Path, classes: Sequence[str], test: Evaluation | None, val: dict[str, Any] | None) -> None:
-    """metrics.json (schema 1), and for a test the confusion matrix as confusion.csv and confusion.png."""
-    metrics = {"schema": 1, "classes": list(classes), "test": to_json(test) if test else None, "val": val}
-    write_json(folder / METRICS, metrics)
-    if test:
-        title = f"{test.accuracy.value:.1%} of {test.n} test pictures are right".replace("%", " %")
-        write_text(folder / CONFUSION_CSV, confusion_csv(test.confusion, classes))
-        with atomic(folder / CONFUSION_PNG) as temporary:
-            temporary.write_bytes(confusion_png(test.confusion, classes, title))
-
-
-def _own_test_part(run: Path, bundle: Bundle) -> Side:
-    side = side_of(own_split(run, bundle), Part.TEST, bundle.classes)
-    if not len(side):
-        raise DataError(f"{run} was trained without a test part. Name test pictures: genus evaluate {run} DATA.")
-    if not any(path.exists() for path in side.paths):
+def _own_test_part(run: Run, bundle: Bundle) -> Subset:
+    subset = subset_of(require_split(run, bundle).members(Part.TEST), bundle.classes)
+    if not len(subset):
         raise DataError(
-            f"The test pictures of {run} are no longer there (the first: {side.paths[0]}). "
-            "Name their place: genus evaluate RUN DATA."
+            f"{run.folder} was trained without a test part. Name test pictures: genus evaluate {run.folder} DATA."
         )
-    return side
+    if not any(path.exists() for path in subset.paths):
+        raise DataError(
+            f"The test pictures of {run.folder} are no longer there (the first: {subset.paths[0]}). "
+            f"Name their place: genus evaluate {run.folder} DATA."
+        )
+    return subset
 
 
-def _side_of(data: Path, classes: tuple[str, ...], on_event: OnEvent) -> Side:
+def _subset_of_folder(data: Path, classes: tuple[str, ...], on_event: OnEvent) -> Subset:
     catalog = scan(data)
     for caution in catalog.cautions:
         on_event(Caution(caution))
@@ -143,11 +99,4 @@ def _side_of(data: Path, classes: tuple[str, ...], on_event: OnEvent) -> Side:
     labels = np.array([classes.index(picture.label) for picture in pictures], np.int64)
     names = [picture.group or str(picture.path) for picture in pictures]
     groups = np.unique(names, return_inverse=True)[1].astype(np.int64)
-    return Side(tuple(picture.path for picture in pictures), labels, groups)
-
-
-def _read_metrics(run: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((run / METRICS).read_bytes()))
-    except (OSError, ValueError):
-        return {}
+    return Subset(tuple(picture.path for picture in pictures), labels, groups)
