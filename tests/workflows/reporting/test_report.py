@@ -7,7 +7,9 @@ import numpy as np
 from genus.bundle import Architecture, Bundle
 from genus.data.split import Member, Split
 from genus.types import KnownRule, Part, Preprocess
+from genus.workflows.dataset import subset_of
 from genus.workflows.reporting.report import warnings
+from genus.workflows.scoring import scored
 from tests.models.test_registry import tiny
 
 CLASSES = ("daisy", "rose", "tulip")
