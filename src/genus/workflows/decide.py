@@ -86,14 +86,14 @@ def decide(
     near = distances <= furthest
     right = probabilities.argmax(axis=1) == labels
     at_least = min_probability(probabilities.max(axis=1)[near], right[near], max_error)
+    reason = ""
     if at_least is None:
-        on_event(
-            Caution(
-                f"{len(labels)} validation pictures cannot show an error of at most {max_error:g} for any threshold: "
-                "only what looks like no training picture will be unknown. More pictures or a larger --max-error help."
-            )
+        reason = (
+            f"{len(labels)} validation pictures cannot show an error of at most {max_error:g} for any threshold, so "
+            "every answer is unknown. More pictures or a larger --max-error help."
         )
-    return Decisions(temperature, KnownRule(max_error, at_least or 0.0, furthest), index)
+        on_event(Caution(reason))
+    return Decisions(temperature, KnownRule(max_error, at_least, furthest, reason), index)
 
 
 def judge(bundle: Bundle, side: Side, logits: NDArray[np.float32], distances: NDArray[np.float32] | None) -> Judged:

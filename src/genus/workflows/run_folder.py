@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from genus.bundle import DESCRIPTION
 from genus.config import TrainConfig
+from genus.description import DESCRIPTION
 from genus.errors import UsageError
 from genus.files import json_text, probe_writable, write_text
 
