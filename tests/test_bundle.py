@@ -19,7 +19,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from genus import bundle as bundle_module
-from genus.bundle import DESCRIPTION, FORMAT, INDEX, TENSORS, Architecture, Bundle, load_bundle, save_bundle
+from genus.architecture import Architecture
+from genus.bundle import DESCRIPTION, FORMAT, INDEX, TENSORS, Bundle, load_bundle, save_bundle
 from genus.errors import ModelError
 from genus.index import Index
 from genus.models.backbone import module

@@ -19,9 +19,9 @@ MODULES = {
     for path in sorted(SOURCE.rglob("*.py"))
 }
 LAYERS = [  # a module imports only from layers below its own
-    {"types", "errors", "files", "tables", "probabilities", "index", "demo"},
+    {"types", "errors", "files", "tables", "probabilities", "index", "evidence", "demo"},
     {"data", "models"},
-    {"bundle", "engine", "predictor"},
+    {"architecture", "description", "bundle", "engine", "predictor"},
     {"training", "evaluation", "explanation", "report", "features"},
     {"workflows", "run", "config"},
     {"cli", "api", "__main__", ""},
@@ -32,6 +32,10 @@ WITHIN_LAYER = {  # the only edges inside a layer, and inside data/ and models/
     ("demo", "errors"),
     ("demo", "files"),
     ("demo", "types"),
+    ("evidence", "types"),
+    ("description", "architecture"),
+    ("bundle", "architecture"),
+    ("bundle", "description"),
     ("predictor", "bundle"),
     ("predictor", "engine"),
     ("workflows", "config"),

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from genus.bundle import Architecture, Bundle, save_bundle
+from genus.architecture import Architecture
+from genus.bundle import Bundle, save_bundle
 from genus.data.decode import decode
 from genus.engine.torch_engine import Normalise
 from genus.errors import MachineError, ModelError, PictureError, UsageError

@@ -39,6 +39,23 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def move(source: Path, target: Path) -> None:
+    """Let the file ``source`` become ``target``, on the same disk, so that it stays so. Raises MachineError."""
+    try:
+        source.replace(target)
+        _fsync_folder(target.parent)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+
+
+def remove(path: Path) -> None:
+    """Delete the file ``path`` if it is there. Raises MachineError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
 class WriteBehind:
     """Lets a thread write while the caller goes on, one thing at a time, in order.
 

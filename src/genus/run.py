@@ -23,9 +23,10 @@ from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
-from genus.bundle import DESCRIPTION, move_bundle
+from genus.bundle import move_bundle
 from genus.config import TrainConfig
 from genus.data.split import Split
+from genus.description import DESCRIPTION
 from genus.errors import DataError, MachineError, ModelError, UsageError
 from genus.files import atomic, is_leftover, json_text, make_folder, probe_writable, remove_leftovers
 from genus.training.head import Trial

@@ -55,18 +55,22 @@ class Preprocess:
 
 @dataclass(frozen=True, slots=True)
 class KnownRule:
-    """When an answer counts: its label is probable enough, and the picture is near enough to a training picture.
+    """When an answer counts as known: it is probable enough, and its picture is near enough to a training picture.
 
-    ``min_probability`` 0..1 was set so that at most ``max_error`` of the answers that count are wrong; it is 0 where no
-    threshold could be shown to keep that. ``max_distance`` 0..2 is a distance of ``Index``.
+    ``min_probability`` (0..1) was chosen so that at most ``max_error`` (above 0, below 1) of the known answers are
+    wrong. It is None where no threshold could be shown to keep that; then no answer is known, and ``reason`` is the
+    sentence that says why. ``max_distance`` (0..2) is a distance as ``Index`` measures it.
     """
 
     max_error: float
-    min_probability: float
+    min_probability: float | None
     max_distance: float
+    reason: str = ""
 
     def holds(self, probability: float, distance: float) -> bool:
-        """Does the answer count?"""
+        """Is an answer of this probability (0..1), for a picture at this distance (0..2), known?"""
+        if self.min_probability is None:
+            return False
         return probability >= self.min_probability and distance <= self.max_distance
 
 

@@ -10,7 +10,7 @@ from genus.errors import DataError
 from genus.files import json_text
 from genus.predictor import Predictor
 from genus.tables import csv_text
-from genus.types import OnEvent, Prediction, Progress, ignore_events
+from genus.types import Caution, OnEvent, Prediction, Progress, ignore_events
 
 CSV_HEAD = "path,status,label,probability,known,error\n"
 
@@ -30,7 +30,10 @@ class Row:
 
 
 def predict_paths(predictor: Predictor, paths: Sequence[str], on_event: OnEvent = ignore_events) -> Iterator[Row]:
-    """One Row a picture, in order, as they come."""
+    """One Row a picture, in order, as they come; first, where no answer can be known, why."""
+    rule = predictor.bundle.known_rule
+    if rule and rule.reason:
+        on_event(Caution(rule.reason))
     for answer in predictor.answers(paths):
         prediction = None if answer.logits is None else predictor.prediction(answer.logits, answer.distance)
         yield Row(paths[answer.index], prediction, str(answer.error or ""))

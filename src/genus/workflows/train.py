@@ -92,6 +92,7 @@ def _bundle(config: TrainConfig, start: StartingPoint, dataset: Dataset, compute
         calibration.temperature,
         calibration.known_rule,
         calibration.index,
+        calibration.evidence,
     )
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from genus.bundle import Architecture, Bundle
+from genus.architecture import Architecture
+from genus.bundle import Bundle
 from genus.data.split import Member, Split
 from genus.types import KnownRule, Part, Preprocess
 from genus.workflows.dataset import subset_of
@@ -39,9 +40,9 @@ def test_few_pictures_uneven_classes_copies_and_no_threshold() -> None:
     pictures = members(Part.TRAIN, daisy=100, rose=110, tulip=9) + members(Part.TEST, daisy=40, rose=40, tulip=3)
     copy = pictures[0]
     pictures.append(Member(Path("daisy/copy.jpg"), "daisy", copy.sha256, Part.TEST))
-    text = told(pictures, KnownRule(0.05, 0.0, 0.5))
+    text = told(pictures, KnownRule(0.05, None, 0.5, "4 validation pictures cannot show an error of at most 0.05."))
     assert "1 picture of test is byte-identical to pictures of train: the test accuracy is too high." in text
     assert "There are only 84 test pictures" in text
     assert "little is known about the class: tulip (3)." in text
     assert "110 training pictures of rose, 9 of tulip" in text
-    assert "could not show an error of at most 0.05" in text
+    assert "4 validation pictures cannot show an error of at most 0.05." in text

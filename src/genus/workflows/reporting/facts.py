@@ -72,14 +72,16 @@ def model_card(bundle: Bundle) -> Facts:
     yield "Classes", ", ".join(bundle.classes[:NAMED]) + (f" and {others} more" if others > 0 else "")
     yield "Licence of the pretrained weights", _licence(name, str(bundle.record.get("weights", "")))
     rule = bundle.known_rule
-    yield (
-        "Unknown",
-        "An answer counts when its probability is at least "
-        f"{rule.min_probability:.3f} and the picture's distance from the nearest training picture at most "
-        f"{rule.max_distance:.3f}; everything else is called unknown."
-        if rule
-        else "This model has no rule for what it does not know.",
-    )
+    if rule is None:
+        unknown = "This model has no rule for what it does not know."
+    elif rule.min_probability is None:
+        unknown = rule.reason
+    else:
+        unknown = (
+            f"An answer counts when its probability is at least {rule.min_probability:.3f} and the picture's distance "
+            f"from the nearest training picture at most {rule.max_distance:.3f}; everything else is called unknown."
+        )
+    yield "Unknown", unknown
     yield (
         "Good for",
         "Pictures like those it was trained and tested on. Other cameras, places and subjects were not tested.",

@@ -136,11 +136,8 @@ def warnings(split: Split, scored: Scored) -> Iterator[str]:
             "The accuracy is mostly that of the large classes; the macro averages count all alike."
         )
     rule = scored.bundle.known_rule
-    if rule and rule.min_probability == 0:
-        yield (
-            f"Validation could not show an error of at most {rule.max_error:g} for any threshold: only pictures that "
-            "look like none of the training are called unknown."
-        )
+    if rule and rule.reason:
+        yield rule.reason
 
 
 def _cut(shown: int, n: int) -> str:

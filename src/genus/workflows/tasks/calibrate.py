@@ -17,6 +17,7 @@ from genus.data.folds import deal
 from genus.data.split import Member
 from genus.evaluation.calibration import fit_temperature
 from genus.evaluation.unknown import max_distance, min_probability
+from genus.evidence import Evidence
 from genus.index import Index
 from genus.predictor import head_logits
 from genus.probabilities import softmax
@@ -30,28 +31,36 @@ from genus.workflows.tasks.head import Fit
 
 INDEXED = 10_000  # training pictures at most
 FOLDS = 5
+ROUNDING = 1e-5
 TOLERATED_ERRORS = 20  # validation is evidence enough where --max-error allows so many errors among its pictures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """See ``Bundle``; ``val`` is what metrics.json says about validation, None without."""
+    """What goes into the bundle (see there), and ``val``: what metrics.json says about validation, None without."""
 
     temperature: float = 1.0
     known_rule: KnownRule | None = None
     index: Index | None = None
+    evidence: Evidence | None = None
     val: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
-    """Answers to N pictures that the model has not learnt from: ``logits`` N x classes, true ``labels``, ``distances``
+class UnseenAnswers:
+    """Answers to N pictures that the head has not learnt from: ``logits`` N x classes, true ``labels``, ``distances``
     from the nearest training picture, and the ``groups`` that they come in."""
 
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
     distances: NDArray[np.float32]
     groups: NDArray[np.int64]
+
+    def evidence(self, temperature: float) -> Evidence:
+        """What the bundle keeps of them."""
+        probabilities = softmax(self.logits / temperature)
+        confidence = probabilities.max(axis=1).astype(np.float32)
+        return Evidence(confidence, probabilities.argmax(axis=1) == self.labels, self.groups, self.distances)
 
 
 def calibrate(
@@ -71,23 +80,47 @@ def calibrate(
     """
     index = index_of(features_of, train, dataset)
     val = dataset.members(Part.VAL)
-    measured = None
-    evidence = None
+    measured, answers = None, None
     if val:
         rows, kept = features_of(val, "validation")
         logits, labels = head_logits(head, rows[:]), dataset.labels(val)[kept]
         loss, accuracy = measure(logits, labels)
         measured = {"n": len(labels), "accuracy": {"value": accuracy}, "log_loss": loss}
         groups = groups_of([val[place] for place in kept])
-        evidence = Evidence(logits, labels, index.distances(rows[:]), groups)
-    if fit and (evidence is None or len(evidence.labels) * max_error < TOLERATED_ERRORS):
+        answers = UnseenAnswers(logits, labels, index.distances(rows[:]), groups)
+    if fit and (answers is None or len(answers.labels) * max_error < TOLERATED_ERRORS):
         enough = 4 * TOLERATED_ERRORS / max_error
-        evidence = out_of_fold_evidence(features_of, [*train, *val], dataset, fit, seed, enough, on_event) or evidence
-    if evidence is None:
-        on_event(Caution("There is no validation picture: probabilities are not calibrated, and nothing is known."))
-        return Calibration(index=index)
-    temperature = fit_temperature(evidence.logits, evidence.labels)
-    return Calibration(temperature, _rule(evidence, temperature, max_error, on_event), index, measured)
+        answers = out_of_fold_answers(features_of, [*train, *val], dataset, fit, seed, enough, on_event) or answers
+    if answers is None:
+        reason = "There was no validation picture, so nothing is known, and probabilities are not calibrated."
+        on_event(Caution(reason))
+        return Calibration(known_rule=KnownRule(max_error, None, 0.0, reason), index=index)
+    temperature = fit_temperature(answers.logits, answers.labels)
+    evidence = answers.evidence(temperature)
+    rule = known_rule(evidence, max_error)
+    if rule.reason:
+        on_event(Caution(rule.reason))
+    return Calibration(temperature, rule, index, evidence, measured)
+
+
+def known_rule(evidence: Evidence, max_error: float) -> KnownRule:
+    """When an answer counts, so that at most ``max_error`` of those that do are wrong, as far as ``evidence`` shows.
+
+    Both thresholds are moved outwards by what fp32 cannot tell apart: an engine that differs by a rounding must not
+    change what is known.
+    """
+    furthest = max_distance(evidence.distances)
+    near = evidence.near(furthest)
+    at_least = min_probability(near.confidence, near.right, max_error)
+    reason = (
+        ""
+        if at_least is not None
+        else (
+            f"{len(evidence)} pictures cannot show an error of at most {max_error:g} for any threshold, so nothing is "
+            "known. More pictures or a larger --max-error help."
+        )
+    )
+    return KnownRule(max_error, at_least and max(at_least - ROUNDING, 0.0), min(furthest + ROUNDING, 2.0), reason)
 
 
 def index_of(features_of: FeaturesOf, train: Sequence[Member], dataset: Dataset) -> Index:
@@ -97,10 +130,10 @@ def index_of(features_of: FeaturesOf, train: Sequence[Member], dataset: Dataset)
     return Index.of(rows[:], [sample[place].sha256 for place in kept])
 
 
-def out_of_fold_evidence(
+def out_of_fold_answers(
     features_of: FeaturesOf, members: Sequence[Member], dataset: Dataset, fit: Fit, seed: int, enough: float,
     on_event: OnEvent,
-) -> Evidence | None:  # fmt: skip
+) -> UnseenAnswers | None:  # fmt: skip
     """The answers to ``members``, each by a head, and measured from pictures, of the other folds.
 
     Of many members, only as many folds as give ``enough`` answers. None for fewer groups of pictures than folds.
@@ -121,20 +154,4 @@ def out_of_fold_evidence(
         distances[inside] = index.distances(data.features[inside])
     named = np.flatnonzero(fold_of < folds)
     on_event(Note(f"Thresholds: decided on {len(named)} pictures, each named by a head that has not seen it."))
-    return Evidence(logits[named], data.labels[named], distances[named], groups_of(there)[named])
-
-
-def _rule(evidence: Evidence, temperature: float, max_error: float, on_event: OnEvent) -> KnownRule:
-    probabilities = softmax(evidence.logits / temperature)
-    furthest = max_distance(evidence.distances)
-    near = evidence.distances <= furthest
-    right = probabilities.argmax(axis=1) == evidence.labels
-    at_least = min_probability(probabilities.max(axis=1)[near], right[near], max_error)
-    if at_least is None:
-        on_event(
-            Caution(
-                f"{len(right)} pictures cannot show an error of at most {max_error:g} for any threshold: "
-                "only what looks like no training picture will be unknown. More pictures or a larger --max-error help."
-            )
-        )
-    return KnownRule(max_error, at_least or 0.0, furthest)
+    return UnseenAnswers(logits[named], data.labels[named], distances[named], groups_of(there)[named])

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from genus.bundle import Architecture, load_bundle
+from genus.architecture import Architecture
+from genus.bundle import load_bundle
 from genus.config import TrainConfig
 from genus.errors import GenusError, MachineError, UsageError
 from genus.models import registry
@@ -78,7 +79,7 @@ def prepare_model(config: TrainConfig, name: str, classes: tuple[str, ...], on_e
     if config.weights == "none":
         on_event(Caution("No pretrained weights: training starts from random numbers, as asked (--weights none)."))
         return StartingPoint(architecture.build(num_classes), architecture, preprocess, "random")
-    model = architecture.build_to_load(num_classes)
+    model = architecture.skeleton(num_classes)
     path = Path(config.weights) if config.weights else fetch(registry.entry(name).pretrained, on_event)
     report = load_weights(model, path)
     origin = config.weights or registry.entry(name).pretrained.repo or path.name
