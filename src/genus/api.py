@@ -41,6 +41,7 @@ def evaluate(
     run: Path | str,
     data: Path | str | None = None,
     *,
+    all_pictures: bool = False,
     learning_curve: bool = False,
     label_errors: bool = False,
     device: str = "auto",
@@ -53,6 +54,7 @@ def evaluate(
     return evaluate_run(
         Path(run),
         None if data is None else Path(data),
+        all_pictures=all_pictures,
         learning_curve=learning_curve,
         label_errors=label_errors,
         device=device,

@@ -237,6 +237,17 @@ class Run:
 
     # -- reading
 
+    def evaluation_folder(self, data: Path) -> str:
+        """Where in the run the evaluation on ``data`` is written, with a ``/`` behind it: each place has its own."""
+        names = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+        folders = (f"evaluate-{data.resolve().name}{name}/" for name in names)
+        same = (str(data.resolve()), None)
+        return next(
+            folder
+            for folder in folders
+            if not (self / folder).exists() or self.read_json(f"{folder}{METRICS}").get("data") in same
+        )
+
     def require_finished(self) -> None:
         """Raise ModelError, with advice, where there is no finished run."""
         if (self / DESCRIPTION).exists():

@@ -20,6 +20,10 @@ def evaluate(
         Path | None,
         typer.Argument(help="Other pictures in class folders. Default: the run's test part.", show_default=False),
     ] = None,
+    all_pictures: Annotated[
+        bool,
+        typer.Option("--all-pictures", help="Include pictures that the run was trained on or decided by, and say so."),
+    ] = False,
     learning_curve: Annotated[
         bool, typer.Option("--learning-curve", help="Also: what would more pictures bring, and of which class?")
     ] = False,
@@ -36,9 +40,22 @@ def evaluate(
 
     with Screen() as screen:
         result = evaluate_run(
-            run, data, learning_curve=learning_curve, label_errors=label_errors, device=device, on_event=screen
+            run,
+            data,
+            all_pictures=all_pictures,
+            learning_curve=learning_curve,
+            label_errors=label_errors,
+            device=device,
+            on_event=screen,
         )
-    show_evaluation(result.test)
+    show_evaluation(result.test, result.provenance.claim)
+    if result.strangers:
+        found = result.strangers
+        say(
+            f"{found.n} pictures are of classes that the model does not have: it calls {found.unknown.value:.1%} of "
+            f"them unknown ({found.unknown.low:.1%} to {found.unknown.high:.1%})."
+        )
+        say()
     written = ["report.html", "metrics.json", "confusion.csv", "confusion.png"]
     if result.curve:
         _show_curve(result.curve, result.classes)

@@ -1,34 +1,42 @@
 """``genus evaluate``: the numbers of a run on pictures that took part in no decision."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from genus.bundle import Bundle, load_bundle
-from genus.data.folder import scan
+from genus.data.folder import Picture, plural, scan
+from genus.data.threads import default_workers, in_threads
 from genus.errors import DataError, UsageError
 from genus.evaluation.learning_curve import LearningCurve
 from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
 from genus.run import METRICS, Run
-from genus.types import Caution, OnEvent, Part, ignore_events
-from genus.workflows.dataset import Subset, data_root, require_split, subset_of
+from genus.types import Caution, Note, OnEvent, Part, ignore_events
+from genus.workflows.dataset import Subset, data_root, require_split
+from genus.workflows.lineage import members_of
 from genus.workflows.reporting.report import write_evaluation, write_report
-from genus.workflows.scoring import score
+from genus.workflows.scoring import Provenance, Strangers, score, score_strangers
 from genus.workflows.tasks.studies import Suspect, find_label_errors, measure_learning_curve
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluateResult:
-    """``out`` holds report.html, metrics.json, confusion.csv and confusion.png, and is None where nothing can be
-    written; ``curve`` and ``suspects`` are None
-    where they were not asked for."""
+    """``out`` holds report.html, metrics.json, confusion.csv and confusion.png; None where nothing can be written.
+
+    ``test`` is None where no picture belongs to a class of the model, ``strangers`` where all do. ``curve`` and
+    ``suspects`` are None where they were not asked for.
+    """
 
     run: Path
     out: Path | None
     classes: tuple[str, ...]
-    test: Evaluation
+    test: Evaluation | None
+    provenance: Provenance
+    strangers: Strangers | None
     curve: LearningCurve | None
     suspects: list[Suspect] | None
 
@@ -37,66 +45,133 @@ def evaluate_run(
     run: Path,
     data: Path | None = None,
     *,
+    all_pictures: bool = False,
     learning_curve: bool = False,
     label_errors: bool = False,
     device: str = "auto",
     on_event: OnEvent = ignore_events,
 ) -> EvaluateResult:
-    """Evaluate on the run's own test part, or on all pictures of ``data`` (its ``test`` part where it has one).
+    """Evaluate on the run's own test part, or on the pictures of ``data`` (its ``test`` part where it has one).
 
-    Classes are matched by name. ``learning_curve`` and ``label_errors`` study the run's own pictures (see ``study``).
-    Raises ModelError (no sound run), DataError (pictures gone, a class never trained), UsageError for a study of other
-    pictures.
+    Pictures that the run, or one that it descends from, was trained on or decided by are left out, unless
+    ``all_pictures``; they are known by their bytes, wherever they lie. Classes are matched by name; of pictures of
+    other classes it is measured how many the model calls unknown. ``learning_curve`` and ``label_errors`` study the
+    run's own pictures (see ``studies``).
+
+    Raises ModelError (no sound run), DataError (pictures gone, none left), UsageError for a study of other pictures.
     """
     if data and (learning_curve or label_errors):
         raise UsageError("--learning-curve and --label-errors study the run's own pictures. Leave DATA out.")
     here = Run(run, on_event)
     here.require_finished()
     bundle = load_bundle(run)
+    pictures = _own_test_part(here, bundle) if data is None else _test_part_of(data, on_event)
+    candidates, provenance = _without_decided(here, bundle, pictures, all_pictures, on_event)
     predictor = Predictor(bundle, device=device)
-    if data is None:
-        scored = score(predictor, _own_test_part(here, bundle), on_event)
-        here.log_opening("evaluate", scored.evaluation.n, scored.evaluation.accuracy.value)
-        out, val = "", here.read_json(METRICS).get("val")
-    else:
-        scored = score(predictor, _subset_of_folder(data, bundle.classes, on_event), on_event)
-        out, val = f"evaluate-{data.resolve().name}/", None
-    stored = here.keep(lambda: write_evaluation(here, out, bundle.classes, scored.evaluation, val))
+    out = "" if data is None else here.evaluation_folder(data)
+
+    ours = [picture for picture in candidates if picture.label in bundle.classes]
+    others = [picture for picture in candidates if picture.label not in bundle.classes]
+    scored = score(predictor, _subset(ours, bundle), provenance, on_event) if ours else None
+    strangers = score_strangers(predictor, [picture.path for picture in others], on_event) if others else None
+    test = scored.evaluation if scored else None
+    if data and provenance.sealed:
+        on_event(Note(f"{plural(provenance.sealed, 'picture')} of the run's sealed test part among them."))
+    if test and provenance.sealed:
+        here.log_opening("evaluate", test.n, test.accuracy.value)
+    val = here.read_json(METRICS).get("val") if data is None else None
+    stored = here.keep(lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, strangers, data))
     curve = measure_learning_curve(here, device, on_event) if learning_curve else None
     suspects = find_label_errors(here, device, on_event) if label_errors else None
-    if stored:
+    if stored and scored:
         here.keep(lambda: write_report(here, out, scored, here.split(data_root(bundle))))
     folder = here.folder / out if stored else None
-    return EvaluateResult(run, folder, bundle.classes, scored.evaluation, curve, suspects)
+    return EvaluateResult(run, folder, bundle.classes, test, provenance, strangers, curve, suspects)
 
 
-def _own_test_part(run: Run, bundle: Bundle) -> Subset:
-    subset = subset_of(require_split(run, bundle).members(Part.TEST), bundle.classes)
-    if not len(subset):
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A picture to be tested on; ``sha256`` (hexadecimal) of the file as it is now, None where it cannot be read."""
+
+    path: Path
+    label: str
+    group: str | None
+    sha256: str | None
+
+
+def _own_test_part(run: Run, bundle: Bundle) -> list[Candidate]:
+    members = require_split(run, bundle).members(Part.TEST)
+    if not members:
         raise DataError(
             f"{run.folder} was trained without a test part. Name test pictures: genus evaluate {run.folder} DATA."
         )
-    if not any(path.exists() for path in subset.paths):
+    if not any(member.path.exists() for member in members):
         raise DataError(
-            f"The test pictures of {run.folder} are no longer there (the first: {subset.paths[0]}). "
+            f"The test pictures of {run.folder} are no longer there (the first: {members[0].path}). "
             f"Name their place: genus evaluate {run.folder} DATA."
         )
-    return subset
+    return _candidates([Picture(member.path, member.label, group=member.group) for member in members])
 
 
-def _subset_of_folder(data: Path, classes: tuple[str, ...], on_event: OnEvent) -> Subset:
+def _test_part_of(data: Path, on_event: OnEvent) -> list[Candidate]:
     catalog = scan(data)
     for caution in catalog.cautions:
         on_event(Caution(caution))
-    strangers = [label for label in catalog.classes if label not in classes]
-    if strangers:
-        raise DataError(
-            f"{data} has classes that this model was never trained on: {', '.join(strangers[:10])}. "
-            f"It knows: {', '.join(classes[:20])}."
-        )
     test = [picture for picture in catalog.pictures if picture.part == Part.TEST]
-    pictures = test or list(catalog.pictures)
-    labels = np.array([classes.index(picture.label) for picture in pictures], np.int64)
-    names = [picture.group or str(picture.path) for picture in pictures]
-    groups = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    return _candidates(test or catalog.pictures)
+
+
+def _candidates(pictures: Sequence[Picture]) -> list[Candidate]:
+    def digest(picture: Picture) -> str | None:
+        try:
+            with picture.path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return None
+
+    digests = in_threads(digest, pictures, default_workers())
+    return [
+        Candidate(picture.path, picture.label, picture.group, sha256)
+        for picture, sha256 in zip(pictures, digests, strict=True)
+    ]
+
+
+def _without_decided(
+    run: Run, bundle: Bundle, pictures: Sequence[Candidate], all_pictures: bool, on_event: OnEvent
+) -> tuple[list[Candidate], Provenance]:
+    """Leave out what the run was trained on or decided by, and say so. Raises DataError when nothing is left."""
+    members = members_of(run, bundle)
+    if members is None:
+        on_event(
+            Caution(
+                f"{run.folder} was made by an older genus and has no sound split.json: it cannot be checked whether the "
+                "model was trained on these pictures."
+            )
+        )
+        return list(pictures), Provenance(checked=False)
+    parts = [members.side_of(picture.sha256) if picture.sha256 else None for picture in pictures]
+    decided = [part in (Part.TRAIN, Part.VAL) for part in parts]
+    sealed = sum(part == Part.TEST for part in parts)
+    count = sum(decided)
+    if not count:
+        return list(pictures), Provenance(sealed=sealed)
+    told = f"{count} of {plural(len(pictures), 'picture')} took part in the training or the decisions of this run"
+    if all_pictures:
+        on_event(Caution(f"{told}, or of one that it descends from: the numbers are better than on new pictures."))
+        return list(pictures), Provenance(took_part=count, sealed=sealed)
+    if count == len(pictures):
+        raise DataError(
+            f"All {plural(count, 'picture')} took part in the training or the decisions of {run.folder}: they can "
+            "test nothing of it. Name other pictures, or add --all-pictures to see what it says about them."
+        )
+    on_event(Caution(f"{told}, or of one that it descends from: left out. --all-pictures includes them."))
+    left = [picture for picture, out in zip(pictures, decided, strict=True) if not out]
+    return left, Provenance(left_out=count, sealed=sealed)
+
+
+def _subset(pictures: Sequence[Candidate], bundle: Bundle) -> Subset:
+    number = {label: index for index, label in enumerate(bundle.classes)}
+    labels = np.array([number[picture.label] for picture in pictures], np.int64)
+    units = [picture.group or picture.sha256 or str(picture.path) for picture in pictures]
+    groups = np.unique(units, return_inverse=True)[1].astype(np.int64)
     return Subset(tuple(picture.path for picture in pictures), labels, groups)

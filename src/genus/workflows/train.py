@@ -20,7 +20,7 @@ from genus.run import Result, Run
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
 from genus.workflows.dataset import Dataset, prepare_dataset
 from genus.workflows.reporting.report import write_curves, write_evaluation, write_report
-from genus.workflows.scoring import Scored, score, score_features
+from genus.workflows.scoring import Provenance, Scored, score, score_features
 from genus.workflows.tasks.compute import Compute, choose_compute
 from genus.workflows.tasks.learning import Learnt, open_learner
 from genus.workflows.tasks.starting_point import StartingPoint, choose_name, prepare_model
@@ -73,7 +73,8 @@ def _train(
         run.log_opening("train", test.n, test.accuracy.value)
     metrics = {"test": {"n": test.n, "accuracy": test.accuracy.value}} if test else {}
     add_to_record(building, metrics=metrics, seconds=round(seconds, 1))
-    write_evaluation(run, "", dataset.classes, test, learnt.calibration.val)
+    provenance = scored.provenance if scored else Provenance()
+    write_evaluation(run, "", dataset.classes, test, learnt.calibration.val, provenance)
     write_curves(run, learnt.history)
     if scored:
         write_report(run, "", scored, dataset.split, seconds)
@@ -106,10 +107,11 @@ def _test(folder: Path, dataset: Dataset, compute: Compute, learnt: Learnt, on_e
         on_event(Caution("There is no test picture: the accuracy of this model is not known."))
         return None
     predictor = Predictor(load_bundle(folder), device=str(compute.device), workers=compute.workers)
+    provenance = Provenance(left_out=len(dataset.split.left_out))
     if learnt.features_of is None:
-        return score(predictor, dataset.subset(Part.TEST), on_event)
+        return score(predictor, dataset.subset(Part.TEST), provenance, on_event)
     rows, kept = learnt.features_of(members, "Testing")
-    return score_features(predictor, dataset.subset(Part.TEST).take(kept), rows[:])
+    return score_features(predictor, dataset.subset(Part.TEST).take(kept), provenance, rows[:])
 
 
 def _record(

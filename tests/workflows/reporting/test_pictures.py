@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from genus.workflows import report_pictures
+from genus.workflows.reporting import pictures as report_pictures
 from genus.workflows.reporting.pictures import (
     LARGE,
     LARGE_QUALITY,

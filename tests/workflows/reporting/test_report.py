@@ -10,7 +10,7 @@ from genus.data.split import Member, Split
 from genus.types import KnownRule, Part, Preprocess
 from genus.workflows.dataset import subset_of
 from genus.workflows.reporting.report import warnings
-from genus.workflows.scoring import scored
+from genus.workflows.scoring import Provenance, scored
 from tests.models.test_registry import tiny
 
 CLASSES = ("daisy", "rose", "tulip")
@@ -28,7 +28,9 @@ def told(pictures: list[Member], rule: KnownRule | None = None) -> str:
     split = Split(tuple(pictures), 0)
     bundle = Bundle(tiny("vgg11"), Architecture("vgg11"), CLASSES, Preprocess(64), known_rule=rule)
     subset = subset_of(split.members(Part.TEST), CLASSES)
-    return "\n".join(warnings(split, scored(bundle, subset, np.eye(3, dtype=np.float32)[subset.labels], None)))
+    return "\n".join(
+        warnings(split, scored(bundle, subset, Provenance(), np.eye(3, dtype=np.float32)[subset.labels], None))
+    )
 
 
 def test_nothing_to_warn_of() -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from genus.workflows.reporting.pictures import (
     studies,
     thumbnails,
 )
-from genus.workflows.scoring import Scored
+from genus.workflows.scoring import Provenance, Scored, Strangers
 
 FEW_TEST, FEW_OF_CLASS = 100, 20
 UNEVEN = 5  # times as many pictures in the largest class as in the smallest
@@ -44,13 +45,29 @@ DOUBTFUL = 40
 
 
 def write_evaluation(
-    run: Run, out: str, classes: Sequence[str], test: Evaluation | None, val: dict[str, Any] | None
+    run: Run,
+    out: str,
+    classes: Sequence[str],
+    test: Evaluation | None,
+    val: dict[str, Any] | None,
+    provenance: Provenance,
+    strangers: Strangers | None = None,
+    data: Path | None = None,
 ) -> None:
     """metrics.json (schema 1), and for a test the confusion matrix as confusion.csv and confusion.png.
 
-    ``out`` is a folder inside ``run``, or "" for the run itself. Raises MachineError.
+    ``out`` is a folder inside ``run``, or "" for the run itself; ``data`` the place of other pictures than the run's
+    own. Raises MachineError.
     """
-    metrics = {"schema": 1, "classes": list(classes), "test": to_json(test) if test else None, "val": val}
+    metrics = {
+        "schema": 1,
+        "classes": list(classes),
+        "test": to_json(test) if test else None,
+        "val": val,
+        "provenance": asdict(provenance),
+        "strangers": asdict(strangers) if strangers else None,
+        "data": str(data.resolve()) if data else None,
+    }
     run.write_json(f"{out}{METRICS}", metrics)
     if test:
         title = f"{test.accuracy.value:.1%} of {test.n} test pictures are right".replace("%", " %")
@@ -119,6 +136,8 @@ def _sentence(test: Evaluation) -> str:
 
 def warnings(split: Split, scored: Scored) -> Iterator[str]:
     """What changes how the accuracy must be read."""
+    if scored.provenance.took_part or not scored.provenance.checked:
+        yield f"The numbers are from {scored.evaluation.n} pictures{scored.provenance.claim}."
     yield from leak_cautions(split.pictures)
     yield from label_cautions(split.pictures)
     test = scored.evaluation

@@ -9,13 +9,16 @@ import torch
 from genus.architecture import Architecture
 from genus.bundle import load_bundle
 from genus.config import TrainConfig
-from genus.errors import GenusError, MachineError, UsageError
+from genus.errors import GenusError, MachineError, ModelError, UsageError
+from genus.evidence import Members
 from genus.models import registry
 from genus.models.backbone import Backbone, replace_head
 from genus.models.registry import TIMM_PREFIX
 from genus.models.sources import availability, fetch, hub_answers
 from genus.models.weights import load_weights
+from genus.run import Run
 from genus.types import Caution, Note, OnEvent, Preprocess
+from genus.workflows.lineage import members_of
 
 PREFERRED = "swin_tiny"
 EMBEDDED = "efficientnet_lite0"
@@ -23,12 +26,14 @@ EMBEDDED = "efficientnet_lite0"
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
-    """A network with a head for the classes at hand. ``origin`` says in words where its weights came from."""
+    """A network with a head for the classes at hand. ``origin`` says in words where its weights came from, and
+    ``ancestors`` which pictures it has been trained on or decided by before (None: by none of ours)."""
 
     model: Backbone
     architecture: Architecture
     preprocess: Preprocess
     origin: str
+    ancestors: Members | None = None
 
 
 def choose_name(config: TrainConfig, on_event: OnEvent) -> str:
@@ -141,4 +146,10 @@ def _from_run(config: TrainConfig, run: Path, classes: tuple[str, ...], on_event
     on_event(
         Note(f"Weights: those of {run} ({bundle.architecture.name}), knowing {len(known)} of {len(classes)} classes.")
     )
-    return StartingPoint(bundle.model, bundle.architecture, bundle.preprocess, f"run {run.name}")
+    ancestors = members_of(Run(run, on_event), bundle)
+    if ancestors is None:
+        raise ModelError(
+            f"{run} was made by an older genus and has no sound split.json: which pictures it was trained on is not known, "
+            "so nothing can be tested. Train anew without --from."
+        )
+    return StartingPoint(bundle.model, bundle.architecture, bundle.preprocess, f"run {run.name}", ancestors)
