@@ -161,8 +161,8 @@ def _without_decided(
         return list(pictures), Provenance(took_part=count, sealed=sealed)
     if count == len(pictures):
         raise DataError(
-            f"All {plural(count, 'picture')} took part in the training or the decisions of {run.folder}: they can "
-            "test nothing of it. Name other pictures, or add --all-pictures to see what it says about them."
+            f"All {plural(count, 'picture')} took part in the training or the decisions of {run.folder} and can test "
+            "nothing of it. Name other pictures, or add --all-pictures to see what it says about them."
         )
     on_event(Caution(f"{told}, or of one that it descends from: left out. --all-pictures includes them."))
     left = [picture for picture, out in zip(pictures, decided, strict=True) if not out]

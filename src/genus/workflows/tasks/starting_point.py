@@ -149,7 +149,7 @@ def _from_run(config: TrainConfig, run: Path, classes: tuple[str, ...], on_event
     ancestors = members_of(Run(run, on_event), bundle)
     if ancestors is None:
         raise ModelError(
-            f"{run} was made by an older genus and has no sound split.json: which pictures it was trained on is not known, "
-            "so nothing can be tested. Train anew without --from."
+            f"{run} was made by an older genus and has no sound split.json: which pictures it was trained on is not "
+            "known, so nothing could be tested. Train anew without --from."
         )
     return StartingPoint(bundle.model, bundle.architecture, bundle.preprocess, f"run {run.name}", ancestors)
