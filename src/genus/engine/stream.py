@@ -11,8 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from genus.data.loader import Pixels, Read, chunks, read_batch
-from genus.data.threads import in_threads
+from genus.data.loader import Pixels, Read, chunks, in_threads, read_batch
 from genus.errors import PictureError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from genus.bundle import Bundle, load_bundle
 from genus.data.folder import scan
-from genus.data.threads import default_workers
+from genus.data.loader import default_workers
 from genus.engine.device import choose_device, choose_precision
 from genus.engine.openvino_engine import OpenVinoEngine, installed
 from genus.errors import DataError, UsageError

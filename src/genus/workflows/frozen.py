@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from genus.data.augment import read_view
 from genus.data.cache import FeatureCache, Rows, cache_root
 from genus.data.decode import decode
 from genus.data.inspect import Consumer
 from genus.data.loader import Pixels
 from genus.data.seen import SeenFiles
 from genus.data.split import Member
-from genus.data.views import read_view
 from genus.engine.choice import build_engine, choose_engine, engine_names
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import batch_size_on

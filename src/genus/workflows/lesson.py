@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
+from genus.data.augment import Views
 from genus.data.loader import Batch, load_batches
 from genus.data.processes import ReadingProcesses
-from genus.data.views import Views
 from genus.engine.torch_engine import Normalise, TorchEngine
 from genus.errors import DataError
 from genus.models.backbone import place
