@@ -13,7 +13,7 @@ from torch import nn
 
 from genus.bundle import Bundle, load_bundle
 from genus.data.decode import decode
-from genus.data.threads import default_workers
+from genus.data.loader import default_workers
 from genus.engine.device import choose_device
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import TorchEngine

@@ -12,6 +12,7 @@ AugmentName = Literal["none", "light", "strong"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
 Precision = Literal["fp32", "bf16"]
 EngineName = Literal["auto", "torch", "openvino"]
+DecodeRule = Literal["full-range", "draft-cut", "draft"]
 
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
 IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
@@ -35,9 +36,12 @@ class Preprocess:
 
     ``decode`` names the rule by which a file becomes these pixels, so that a later, better rule cannot silently
     change the answers of an existing model. By every rule, a JPEG is decoded at the smallest of 1/1, 1/2, 1/4,
-    1/8 of its size that is not below the resized picture; all other formats are decoded in full. Then
-    ``"draft-cut"`` cuts the central square at whole pixels and resamples it alone; ``"draft"``, the rule of the
-    first models, keeps fractions of a pixel and leaves the work to Pillow.
+    1/8 of its size that is not below the resized picture; all other formats are decoded in full.
+
+    ``"full-range"``, that of new models, scales a picture of more than 8 bits a channel by the smallest usual depth
+    that holds its values, follows the gamma of a PNG, cuts the central square at whole pixels and resamples it alone.
+    ``"draft-cut"`` takes 16 bits for what they are, and ignores gamma. ``"draft"``, the rule of the first models, does
+    so, too, but keeps fractions of a pixel and leaves the resampling to Pillow.
     """
 
     size: int
@@ -45,7 +49,7 @@ class Preprocess:
     std: RGB = IMAGENET_STD
     resample: Resample = "bicubic"
     crop: float = 1.0
-    decode: Literal["draft-cut", "draft"] = "draft-cut"
+    decode: DecodeRule = "full-range"
 
     @property
     def short_side(self) -> int:

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from genus.data.decode import decode, read
 from genus.data.folder import Picture, listing, plural
-from genus.data.loader import chunks
-from genus.data.threads import in_threads
+from genus.data.loader import chunks, in_threads
 from genus.errors import DataError, PictureError
 from genus.tables import csv_text
 from genus.types import OnEvent, Preprocess, Progress

@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from genus.data.loader import Pixels
-from genus.data.threads import in_threads
+from genus.data.loader import Pixels, in_threads
 from genus.engine import openvino_engine
 from genus.engine.openvino_engine import OpenVinoEngine
 from genus.engine.stream import Engine

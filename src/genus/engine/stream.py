@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genus.data.decode import decode
-from genus.data.loader import Pixels, Read, chunks, read_batch
-from genus.data.threads import in_threads
+from genus.data.loader import Pixels, Read, chunks, in_threads, read_batch
 from genus.errors import PictureError
 from genus.types import OnEvent, Preprocess, Progress
 

@@ -15,12 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from genus.data.augment import MAX_LOG_ASPECT, MIN_AREA
+from genus.data.augment import MAX_LOG_ASPECT, MIN_AREA, read_view
 from genus.data.decode import decode
 from genus.data.inspect import Consumer
 from genus.data.loader import Pixels
 from genus.data.split import Member
-from genus.data.views import read_view
 from genus.engine.choice import build_engine, choose_engine, engine_names
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import batch_size_on

@@ -9,7 +9,7 @@ import numpy as np
 
 from genus.bundle import Bundle, load_bundle
 from genus.data.folder import Picture, plural, scan
-from genus.data.threads import default_workers, in_threads
+from genus.data.loader import default_workers, in_threads
 from genus.errors import DataError, UsageError
 from genus.evaluation.learning_curve import LearningCurve
 from genus.evaluation.metrics import Evaluation
@@ -144,8 +144,8 @@ def _without_decided(
     if members is None:
         on_event(
             Caution(
-                f"{run.folder} was made by an older genus and has no sound split.json: it cannot be checked whether the "
-                "model was trained on these pictures."
+                f"{run.folder} was made by an older genus and has no sound split.json: it cannot be checked whether "
+                "the model was trained on these pictures."
             )
         )
         return list(pictures), Provenance(checked=False)
@@ -161,7 +161,7 @@ def _without_decided(
         return list(pictures), Provenance(took_part=count, sealed=sealed)
     if count == len(pictures):
         raise DataError(
-            f"All {plural(count, 'picture')} took part in the training or the decisions of {run.folder} and can test "
+            f"All {plural(count, 'picture')} took part in training or decisions of {run.folder} and can test "
             "nothing of it. Name other pictures, or add --all-pictures to see what it says about them."
         )
     on_event(Caution(f"{told}, or of one that it descends from: left out. --all-pictures includes them."))

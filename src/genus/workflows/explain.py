@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from genus.bundle import Bundle
-from genus.data.decode import central_square, fit, open_rgb
+from genus.data.decode import open_rgb
 from genus.data.loader import Pixels, chunks
+from genus.data.preprocess import central_square, fit
 from genus.engine.torch_engine import Normalise
 from genus.errors import PictureError, UsageError, nearest
 from genus.explanation.heat import heat_and_features
@@ -97,7 +98,7 @@ def _explain(bundle: Bundle, row: Row, stem: Path, label: str | None, figures: S
     if row.prediction is None:
         return Explained(row, None, ())
     try:
-        picture = open_rgb(Path(row.path), max(LONG_SIDE, bundle.preprocess.short_side))
+        picture = open_rgb(Path(row.path), max(LONG_SIDE, bundle.preprocess.short_side), bundle.preprocess.decode)
     except PictureError as error:
         return Explained(Row(row.path, None, str(error)), None, ())
     explained = label or row.prediction.label

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from genus.config import TrainConfig
-from genus.data.threads import default_workers
+from genus.data.loader import default_workers
 from genus.errors import PictureError
 from genus.workflows.tasks import compute
 from genus.workflows.tasks.compute import choose_compute

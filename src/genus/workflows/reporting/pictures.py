@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from genus.bundle import Bundle
-from genus.data.decode import fit, open_rgb
+from genus.data.decode import open_rgb
+from genus.data.loader import default_workers, in_threads
+from genus.data.preprocess import fit
 from genus.data.split import Member
-from genus.data.threads import default_workers, in_threads
 from genus.errors import PictureError
 from genus.probabilities import softmax
 from genus.report.content import Alike, Picture, Study
+from genus.types import DecodeRule
 from genus.workflows.dataset import data_root
 from genus.workflows.explain import heat_of, laid_over
 from genus.workflows.scoring import Scored
@@ -91,7 +93,8 @@ def studies(answers: Answers, places: Sequence[int], trained_on: Sequence[Member
     pictures are near."""
     bundle = answers.scored.bundle
     at_least = max(LARGE, bundle.preprocess.short_side)
-    found = [(place, _open(answers.scored.subset.paths[place], at_least)) for place in places]
+    rule = bundle.preprocess.decode
+    found = [(place, _open(answers.scored.subset.paths[place], at_least, rule)) for place in places]
     there = [(place, picture) for place, picture in found if picture]
     if not there:
         return {}
@@ -151,8 +154,8 @@ def _alike(
     ]
 
 
-def _open(path: Path, at_least: int) -> Image.Image | None:
+def _open(path: Path, at_least: int, rule: DecodeRule = "full-range") -> Image.Image | None:
     try:
-        return open_rgb(path, at_least)
+        return open_rgb(path, at_least, rule)
     except PictureError:
         return None

@@ -11,7 +11,7 @@ import torch
 
 from genus.config import TrainConfig
 from genus.data.decode import open_rgb
-from genus.data.threads import default_workers, useful_readers
+from genus.data.loader import default_workers, useful_readers
 from genus.engine.choice import require_engine
 from genus.engine.device import choose_device, choose_precision
 from genus.errors import PictureError

@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 from torch import nn
 
+from genus.data.augment import Views
 from genus.data.loader import Batch, load_batches
 from genus.data.processes import ReadingProcesses
-from genus.data.views import Views
 from genus.engine.stream import run_over
 from genus.engine.torch_engine import Normalise, TorchEngine
 from genus.errors import DataError

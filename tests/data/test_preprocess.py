@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genus.data.resize import central, resize
+from genus.data.preprocess import central, resize
 from genus.types import Resample
 
 
