@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genus.files import atomic, json_text, write_text
-from genus.report.curves import curves_png
+from genus.report.figures import curves_png
 from genus.training.head import Trial
 from genus.types import EpochResult, Note, OnEvent
 from genus.workflows.run_folder import CURVES_PNG, HISTORY, append_line
@@ -68,7 +68,14 @@ def write_curves(history: Iterable[Result], folder: Path) -> None:
     epochs = [result for result in history if isinstance(result, EpochResult)]
     if epochs:
         with atomic(folder / CURVES_PNG) as temporary:
-            temporary.write_bytes(curves_png(epochs))
+            temporary.write_bytes(curves_png(epochs, best_epoch(epochs)))
+
+
+def best_epoch(epochs: Iterable[EpochResult]) -> int | None:
+    """The number of the epoch with the highest validation accuracy, among equals the lowest validation loss."""
+    judged = [result for result in epochs if result.val_accuracy is not None]
+    best = max(judged, key=lambda result: (result.val_accuracy, -(result.val_loss or 0.0)), default=None)
+    return best.epoch if best else None
 
 
 def read_history(folder: Path) -> Iterator[Result]:

@@ -18,7 +18,8 @@ from genus.evaluation.label_errors import Doubt, doubtful_labels
 from genus.evaluation.learning_curve import SHARES, LearningCurve, learning_curve
 from genus.files import atomic, write_json, write_text
 from genus.probabilities import softmax
-from genus.report.learning_curve import learning_curve_png
+from genus.report.content import Interval
+from genus.report.figures import learning_curve_png
 from genus.tables import csv_text
 from genus.types import OnEvent, Part, ignore_events
 from genus.workflows.choose_model import prepare_model
@@ -107,7 +108,7 @@ def find_label_errors(run: Path, device: str = "auto", on_event: OnEvent = ignor
 def _png(curve: LearningCurve, classes: tuple[str, ...]) -> bytes:
     return learning_curve_png(
         [point.pictures for point in curve.points],
-        [astuple(point.accuracy) for point in curve.points],
+        [Interval(*astuple(point.accuracy)) for point in curve.points],
         [[estimate.value if estimate else None for estimate in point.recall] for point in curve.points],
         classes,
         curve.next_class,
