@@ -18,7 +18,7 @@ from genus.workflows.reporting.pictures import (
     jpeg,
     most_telling,
 )
-from genus.workflows.reporting.report import DOUBTFUL
+from genus.workflows.reporting.report import LABEL_ISSUES
 
 
 def drawn(seed: int, n: int, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -54,4 +54,4 @@ def test_the_largest_pictures_there_can_be_leave_room_for_the_rest() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (LARGE, LARGE, 3)).astype(np.uint8))
     small, large = len(jpeg(noise, SMALL, SMALL_QUALITY)), len(jpeg(noise, LARGE, LARGE_QUALITY))
     studied = 2 * STUDIED * (2 * large + (1 + TOP) * small)
-    assert (PICTURES * small + studied + DOUBTFUL * small) * 4 / 3 < 13_000_000
+    assert (PICTURES * small + studied + LABEL_ISSUES * small) * 4 / 3 < 13_000_000

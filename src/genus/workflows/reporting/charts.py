@@ -1,11 +1,13 @@
 """The charts of a report: probabilities, errors over answers, the course of the training, more pictures."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from genus.evaluation.calibration import reliability
+from genus.evaluation.intervals import wilson
 from genus.evaluation.unknown import risk_coverage
 from genus.report.content import Chart, Line
 from genus.run import LEARNING_CURVE, Run
@@ -25,20 +27,24 @@ def charts(run: Run, answers: Answers) -> Iterator[Chart]:
 
 
 def _reliability(answers: Answers) -> Chart:
-    logits, labels = answers.scored.logits, answers.scored.subset.labels
-    scaled = logits / answers.scored.bundle.temperature
+    bins = reliability(answers.scored.logits / answers.scored.bundle.temperature, answers.scored.subset.labels)
     return Chart(
         "Do probabilities mean what they say?",
-        "Answers given with 80 % should be right in 80 % of the cases: the nearer to the diagonal, the better.",
+        "Answers given with 80 % should be right in 80 % of the cases: the nearer to the diagonal, the better. "
+        "Each point stands for pictures with similar probabilities; its bar is the 95 % interval.",
         "probability of the answer",
         "share that is right",
-        tuple(
-            Line(name, tuple((one.confidence, one.accuracy) for one in reliability(values, labels)))
-            for name, values in (("as given out", scaled), ("before scaling", logits))
+        (
+            Line(
+                "answers",
+                tuple((one.confidence, one.accuracy) for one in bins),
+                tuple(_ends(asdict(wilson(round(one.accuracy * one.n), one.n))) for one in bins),
+                tuple(one.n for one in bins),
+            ),
         ),
         percent="xy",
         diagonal=True,
-        dots=True,
+        marks="bars",
     )
 
 
@@ -57,22 +63,29 @@ def _risk(answers: Answers) -> Chart:
 
 def _learning_curve(found: dict[str, Any]) -> Chart:
     points, gain, wanted = found["points"], found["gain"], found.get("next_class")
+    between = _ends(gain)
     line = Line(
         "accuracy",
         tuple((point["pictures"], point["accuracy"]["value"]) for point in points),
-        tuple((point["accuracy"]["low"], point["accuracy"]["high"]) for point in points),
+        tuple(_ends(point["accuracy"]) for point in points),
     )
     return Chart(
         "What would more pictures bring?",
-        f"Twice as many: {100 * gain['value']:+.1f} points ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}), if "
-        f"it goes on like this. {f'Photograph next: {wanted}. ' if wanted else ''}"
+        f"Twice as many: {100 * gain['value']:+.1f} points"
+        + (f" ({100 * between[0]:+.1f} to {100 * between[1]:+.1f})" if between else "")
+        + f", if it goes on like this. {f'Photograph next: {wanted}. ' if wanted else ''}"
         "By cross-validation on features of the pretrained network, never fine-tuned.",
         "training pictures",
         "accuracy",
         (line,),
         percent="y",
-        dots=True,
+        marks="dots",
     )
+
+
+def _ends(estimate: dict[str, Any]) -> tuple[float, float] | None:
+    """The interval of an estimate read from JSON, None where there is none."""
+    return None if estimate["low"] is None else (estimate["low"], estimate["high"])
 
 
 def _training(run: Run) -> Iterator[Chart]:

@@ -12,7 +12,7 @@ from genus.data.split import Split
 from genus.errors import UsageError
 from genus.models.backbone import count_parameters
 from genus.models.registry import MODELS
-from genus.run import BAD_FILES, CONFIG, Run
+from genus.run import BAD_FILES, CONFIG, LABEL_ERRORS, LEARNING_CURVE, Run
 from genus.types import Part
 from genus.workflows.dataset import data_root
 
@@ -61,6 +61,21 @@ def _command(config: TrainConfig) -> str:
             flag = "--from" if key == "from_run" else f"--{key.replace('_', '-')}"
             words += [flag] if value is True and key != "freeze_layers" else [flag, str(value)]
     return shlex.join(words)
+
+
+def next_commands(run: Run) -> Facts:
+    """What to do with the run next, and what to type for it."""
+    yield "Name new pictures", _line("predict", run.folder, "PICTURE...")
+    yield "Show where in a picture the model looked", _line("explain", run.folder, "PICTURE...")
+    if not (run / LEARNING_CURVE).exists():
+        yield "Find out what more pictures would bring", _line("evaluate", run.folder, "--learning-curve")
+    if not (run / LABEL_ERRORS).exists():
+        yield "Find pictures whose label looks wrong", _line("evaluate", run.folder, "--label-errors")
+    yield "Go on from this model, with more pictures or classes", _line("train", "DATA", "--from", run.folder)
+
+
+def _line(*words: object) -> str:
+    return shlex.join(["genus", *map(str, words)])
 
 
 def model_card(bundle: Bundle) -> Facts:

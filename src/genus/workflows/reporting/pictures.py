@@ -15,7 +15,7 @@ from genus.data.preprocess import fit
 from genus.data.split import Member
 from genus.errors import PictureError
 from genus.probabilities import softmax
-from genus.report.content import Alike, Picture, Study
+from genus.report.content import CloseUp, Neighbour, ShownPicture
 from genus.types import DecodeRule
 from genus.workflows.dataset import data_root
 from genus.workflows.explain import heat_of, laid_over
@@ -53,10 +53,10 @@ class Answers:
         second, first = np.sort(self.probabilities, axis=1)[:, -2:].T
         return np.argsort(first - second, kind="stable")[:STUDIED].tolist()
 
-    def picture(self, place: int, thumbnail: bytes) -> Picture:
+    def picture(self, place: int, thumbnail: bytes) -> ShownPicture:
         """The answer for picture number ``place``."""
         best = np.argsort(-self.probabilities[place], kind="stable")[:TOP].tolist()
-        return Picture(
+        return ShownPicture(
             below(self.root, self.scored.subset.paths[place]),
             self.classes[self.scored.subset.labels[place]],
             tuple((self.classes[index], float(self.probabilities[place, index])) for index in best),
@@ -81,14 +81,14 @@ def most_telling(labels: Numbers, predicted: Numbers, confidence: NDArray[np.flo
     return order[np.sort(first)].tolist()
 
 
-def shown_pictures(answers: Answers) -> tuple[Picture, ...]:
+def shown_pictures(answers: Answers) -> tuple[ShownPicture, ...]:
     """The pictures behind the cells of the confusion matrix; what can no longer be read is left out."""
     places = most_telling(answers.scored.subset.labels, answers.predicted, answers.confidence)
     small = thumbnails([answers.scored.subset.paths[place] for place in places])
     return tuple(answers.picture(place, one) for place, one in zip(places, small, strict=True) if one)
 
 
-def studies(answers: Answers, places: Sequence[int], trained_on: Sequence[Member]) -> dict[int, Study]:
+def close_ups(answers: Answers, places: Sequence[int], trained_on: Sequence[Member]) -> dict[int, CloseUp]:
     """A closer look at these test pictures, of which some may be gone: where the model looked, and which training
     pictures are near."""
     bundle = answers.scored.bundle
@@ -100,14 +100,14 @@ def studies(answers: Answers, places: Sequence[int], trained_on: Sequence[Member
         return {}
     pixels = np.stack([fit(picture, bundle.preprocess) for _, picture in there])
     heat, features = heat_of(bundle, pixels, [int(answers.predicted[place]) for place, _ in there])
-    near = _alike(bundle, features, answers.root, {member.sha256: member for member in trained_on})
+    near = _neighbours(bundle, features, answers.root, {member.sha256: member for member in trained_on})
     made = {}
-    for (place, picture), map_, alike in zip(there, heat, near, strict=True):
+    for (place, picture), map_, neighbours in zip(there, heat, near, strict=True):
         small = jpeg(picture, SMALL, SMALL_QUALITY)
         picture.thumbnail((LARGE, LARGE), reducing_gap=2)
         laid = Image.fromarray(laid_over(picture, map_, bundle))
         plain, hot = (jpeg(one, LARGE, LARGE_QUALITY) for one in (picture, laid))
-        made[place] = Study(answers.picture(place, small), plain, hot, alike)
+        made[place] = CloseUp(answers.picture(place, small), plain, hot, neighbours)
     return made
 
 
@@ -135,9 +135,9 @@ def jpeg(picture: Image.Image, long_side: int, quality: int) -> bytes:
     return out.getvalue()
 
 
-def _alike(
+def _neighbours(
     bundle: Bundle, features: NDArray[np.float32], root: Path, members: dict[str, Member]
-) -> list[tuple[Alike, ...]]:
+) -> list[tuple[Neighbour, ...]]:
     """For each picture, given its features, the training pictures nearest to it whose files are still there."""
     if bundle.index is None:
         return [()] * len(features)
@@ -146,7 +146,7 @@ def _alike(
     small = iter(thumbnails([member.path for row in near for member in row if member]))
     return [
         tuple(
-            Alike(below(root, member.path), member.label, float(distance), thumbnail)
+            Neighbour(below(root, member.path), member.label, float(distance), thumbnail)
             for member, distance in zip(row, apart, strict=True)
             if member and (thumbnail := next(small))
         )

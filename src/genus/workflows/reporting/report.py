@@ -1,5 +1,6 @@
 """``report.html``: what a run's files and the answers to its test pictures say, put together for the page."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -10,8 +11,8 @@ from genus.data.split import Split, label_cautions, leak_cautions
 from genus.evaluation.intervals import Estimate
 from genus.evaluation.metrics import Evaluation, to_json
 from genus.report.confusion import confusion_csv, confusion_png
-from genus.report.content import ClassRow, Doubtful, Interval, Report
-from genus.report.curves import curves_png
+from genus.report.content import ClassRow, Interval, LabelIssue, Report
+from genus.report.figures import curves_png
 from genus.report.page import render
 from genus.run import (
     CONFUSION_CSV,
@@ -24,24 +25,24 @@ from genus.run import (
     Result,
     Run,
 )
-from genus.types import EpochResult, Part
+from genus.types import EpochResult, Part, best_epoch
 from genus.workflows.dataset import data_root
 from genus.workflows.reporting.charts import charts
-from genus.workflows.reporting.facts import data_facts, model_card, run_facts
+from genus.workflows.reporting.facts import data_facts, model_card, next_commands, run_facts
 from genus.workflows.reporting.pictures import (
     OF_MISTAKES,
     OF_RIGHT,
     Answers,
     below,
+    close_ups,
     shown_pictures,
-    studies,
     thumbnails,
 )
 from genus.workflows.scoring import Provenance, Scored, Strangers
 
 FEW_TEST, FEW_OF_CLASS = 100, 20
 UNEVEN = 5  # times as many pictures in the largest class as in the smallest
-DOUBTFUL = 40
+LABEL_ISSUES = 40
 
 
 def write_evaluation(
@@ -79,7 +80,8 @@ def write_curves(run: Run, history: Iterable[Result]) -> None:
     """``curves.png``, where there were epochs. Raises MachineError."""
     epochs = [result for result in history if isinstance(result, EpochResult)]
     if epochs:
-        run.write(CURVES_PNG, curves_png(epochs))
+        best = best_epoch(epochs)
+        run.write(CURVES_PNG, curves_png(epochs, best.epoch if best else None))
 
 
 def write_report(run: Run, out: str, scored: Scored, split: Split | None, seconds: float | None = None) -> None:
@@ -95,7 +97,7 @@ def _report(run: Run, scored: Scored, split: Split, seconds: float | None) -> Re
     bundle, test, answers = scored.bundle, scored.evaluation, Answers(scored)
     record = {"seconds": seconds, **bundle.record}
     pictures, worst, uncertain = shown_pictures(answers), answers.worst(), answers.least_certain()
-    looked_at = studies(answers, list(dict.fromkeys(worst + uncertain)), split.members(Part.TRAIN))
+    looked_at = close_ups(answers, list(dict.fromkeys(worst + uncertain)), split.members(Part.TRAIN))
     return Report(
         title=data_root(bundle).name or run.folder.resolve().name,
         model=bundle.architecture.name,
@@ -113,19 +115,21 @@ def _report(run: Run, scored: Scored, split: Split, seconds: float | None) -> Re
         worst=tuple(looked_at[place] for place in worst if place in looked_at),
         least_certain=tuple(looked_at[place] for place in uncertain if place in looked_at and place not in worst),
         charts=tuple(charts(run, answers)),
-        doubtful=_doubtful(run, answers.root),
+        label_issues=_label_issues(run, answers.root),
         data=tuple(data_facts(run, bundle, split)),
         facts=tuple(run_facts(run, record)),
         card=tuple(model_card(bundle)),
+        commands=tuple(next_commands(run)),
     )
 
 
 def _sentence(test: Evaluation) -> str:
-    low, high = 100 * test.accuracy.low, 100 * test.accuracy.high
-    told = (
-        f"Of 100 new pictures like these, about {100 * test.accuracy.value:.0f} are named right; "
-        f"the test shows it to be between {low:.0f} and {high:.0f}."
-    )
+    told = f"Of 100 new pictures like these, about {100 * test.accuracy.value:.0f} are named right; "
+    low, high = _interval(test.accuracy)[1:]
+    if low is None or high is None:
+        told += "how near that is cannot be said: the test pictures come in too few groups."
+    else:
+        told += f"the test shows it to be between {100 * low:.0f} and {100 * high:.0f}."
     if test.known and test.known.error:
         told += (
             f" It answers {100 * test.known.share.value:.0f} of 100 with confidence, and of these "
@@ -186,14 +190,18 @@ def _rows(split: Split, test: Evaluation) -> tuple[ClassRow, ...]:
 
 def _numbers(test: Evaluation) -> Iterator[tuple[str, str]]:
     for k, value in test.top_k.items():
-        yield f"Right answer among the first {k}", _percent(value)
+        if k < len(test.per_class):
+            yield f"Right answer among the first {k}", _percent(value)
     yield "Macro F1", _percent(test.macro.f1)
     yield "Balanced accuracy", _percent(test.macro.recall)
-    before, after = test.uncalibrated, test.calibration
-    yield "Calibration error", f"{after.ece:.3f} ({before.ece:.3f} before scaling)"
-    yield "Log-loss", f"{after.log_loss:.3f} ({before.log_loss:.3f} before scaling)"
-    yield "Brier score", f"{after.brier:.3f} ({before.brier:.3f} before scaling)"
-    yield "Temperature", f"{test.temperature:.3f}"
+    yield "Calibration error", f"{test.calibration.ece:.3f}: how far probabilities are from the share that is right"
+    yield (
+        "Log-loss",
+        f"{test.calibration.log_loss:.3f}: 0 is perfect, guessing gives {math.log(len(test.per_class)):.3f}",
+    )
+    yield "Brier score", f"{test.calibration.brier:.3f}: squared errors of the probabilities, 0 (perfect) to 2"
+    effect = "made surer" if test.temperature < 1 else "made less sure"
+    yield "Temperature", f"{test.temperature:.3f}: by it, probabilities are {effect} so that they mean what they say"
     if test.known:
         yield "Answered with confidence", _percent(test.known.share)
         if test.known.error:
@@ -210,11 +218,11 @@ def _cross_validation(run: Run) -> Iterator[tuple[str, str]]:
         )
 
 
-def _doubtful(run: Run, root: Path) -> tuple[Doubtful, ...]:
-    rows = run.read_table(LABEL_ERRORS)[:DOUBTFUL]
+def _label_issues(run: Run, root: Path) -> tuple[LabelIssue, ...]:
+    rows = run.read_table(LABEL_ERRORS)[:LABEL_ISSUES]
     small = thumbnails([Path(row["path"]) for row in rows])
     return tuple(
-        Doubtful(
+        LabelIssue(
             below(root, Path(row["path"])),
             row["part"],
             row["label"],
@@ -229,8 +237,11 @@ def _doubtful(run: Run, root: Path) -> tuple[Doubtful, ...]:
 
 
 def _interval(estimate: Estimate) -> Interval:
-    return estimate.value, estimate.low, estimate.high
+    return Interval(estimate.value, estimate.low, estimate.high)
 
 
 def _percent(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f}–{100 * estimate.high:.1f} %)"
+    value, low, high = _interval(estimate)
+    if low is None or high is None:
+        return f"{100 * value:.1f} % (too few groups for an interval)"
+    return f"{100 * value:.1f} % ({100 * low:.1f}–{100 * high:.1f} %)"

@@ -17,7 +17,8 @@ from genus.errors import DataError, ModelError, UsageError
 from genus.evaluation.label_errors import Doubt, doubtful_labels
 from genus.evaluation.learning_curve import SHARES, LearningCurve, learning_curve
 from genus.probabilities import softmax
-from genus.report.learning_curve import learning_curve_png
+from genus.report.content import Interval
+from genus.report.figures import learning_curve_png
 from genus.run import CONFIG, LABEL_ERRORS, LEARNING_CURVE, LEARNING_CURVE_PNG, Run
 from genus.tables import csv_text
 from genus.types import OnEvent, Part
@@ -104,7 +105,7 @@ def find_label_errors(run: Run, device: str, on_event: OnEvent) -> list[Suspect]
 def _png(curve: LearningCurve, classes: tuple[str, ...]) -> bytes:
     return learning_curve_png(
         [point.pictures for point in curve.points],
-        [astuple(point.accuracy) for point in curve.points],
+        [Interval(*astuple(point.accuracy)) for point in curve.points],
         [[estimate.value if estimate else None for estimate in point.recall] for point in curve.points],
         classes,
         curve.next_class,
