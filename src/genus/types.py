@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal
 
 RGB = tuple[float, float, float]
@@ -80,6 +81,23 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictionRow:
+    """What became of one picture: its ``prediction``, or the ``error`` for which there is none (else empty).
+
+    ``path`` is as the user gave it, and empty for a picture that came from no file.
+    """
+
+    path: str
+    prediction: Prediction | None
+    error: str
+
+    @property
+    def status(self) -> str:
+        """``ok`` or ``error``."""
+        return "error" if self.prediction is None else "ok"
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """``done`` of ``total`` pieces of ``task`` are finished."""
 
@@ -103,6 +121,13 @@ class Caution:
 
 
 @dataclass(frozen=True, slots=True)
+class RunOpened:
+    """From now on a training writes to ``folder``; interrupted, it goes on from there with ``--resume``."""
+
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
 class EpochResult:
     """One line of ``metrics.jsonl``. Losses are means over pictures (nats); accuracies lie in 0..1; ``lr`` is the peak
     rate of all parameter groups but the head's, at the epoch's last step."""
@@ -116,7 +141,7 @@ class EpochResult:
     seconds: float
 
 
-Event = Progress | Note | Caution | EpochResult
+Event = Progress | Note | Caution | RunOpened | EpochResult
 OnEvent = Callable[[Event], None]
 
 

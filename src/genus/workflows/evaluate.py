@@ -20,6 +20,7 @@ from genus.files import atomic, make_folder, write_json, write_text
 from genus.models.backbone import WithoutHead
 from genus.predictor import Predictor
 from genus.report.confusion import confusion_csv, confusion_png
+from genus.report.notebook import result_html
 from genus.types import Caution, OnEvent, Part, Progress, ignore_events
 from genus.workflows.decide import Judged, judge
 from genus.workflows.pictures import Side, own_split, side_of
@@ -40,11 +41,15 @@ class EvaluateResult:
     curve: LearningCurve | None
     suspects: list[Suspect] | None
 
+    def _repr_html_(self) -> str:
+        return result_html(self.out, self.test)
+
 
 def evaluate_run(
     run: Path,
     data: Path | None = None,
     *,
+    all_pictures: bool = False,
     learning_curve: bool = False,
     label_errors: bool = False,
     device: str = "auto",
@@ -52,10 +57,13 @@ def evaluate_run(
 ) -> EvaluateResult:
     """Evaluate on the run's own test part, or on all pictures of ``data`` (its ``test`` part where it has one).
 
-    Classes are matched by name. ``learning_curve`` and ``label_errors`` study the run's own pictures (see ``study``).
+    Classes are matched by name. With ``all_pictures``, those of ``data`` that the run was trained on count, too.
+    ``learning_curve`` and ``label_errors`` study the run's own pictures (see ``study``).
     Raises ModelError (no sound run), DataError (pictures gone, a class never trained), UsageError for a study of other
     pictures.
     """
+    if all_pictures and data is None:
+        raise UsageError("--all-pictures is about the pictures of DATA. Name it, or leave the option out.")
     if data and (learning_curve or label_errors):
         raise UsageError("--learning-curve and --label-errors study the run's own pictures. Leave DATA out.")
     bundle = load_bundle(run)

@@ -20,7 +20,8 @@ from genus.errors import DataError
 from genus.evaluation.metrics import Evaluation
 from genus.models.backbone import place
 from genus.predictor import head_logits
-from genus.types import Caution, Note, OnEvent, Part, ignore_events
+from genus.report.notebook import result_html
+from genus.types import Caution, Note, OnEvent, Part, RunOpened, ignore_events
 from genus.workflows.choose_model import Start, choose_name, prepare_model
 from genus.workflows.compute import Compute, choose_compute
 from genus.workflows.crossval import cross_validate, pooled
@@ -54,6 +55,9 @@ class TrainResult:
     history: tuple[Result, ...]
     seconds: float
 
+    def _repr_html_(self) -> str:
+        return result_html(self.run, self.test)
+
 
 def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult:
     """Train as ``config`` says and evaluate once on the test part; everything is written into the run folder.
@@ -67,6 +71,7 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     if config.freeze_until:
         require_stage(name, config.freeze_until)
     folder = open_run(config, name)
+    on_event(RunOpened(folder))
     config = with_measured_epochs(config, folder)
     write_config(
         folder, config, model=name, device=str(compute.device), precision=compute.precision, workers=compute.workers
