@@ -15,7 +15,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from genus.errors import UsageError, nearest
-from genus.files import require_regular_file
+from genus.files import irregular, require_regular_file
 
 Head = Literal["adamw", "linear"]
 AugmentName = Literal["none", "light", "strong"]
@@ -122,6 +122,9 @@ def compose(
     if preset is not None and (not isinstance(preset, str) or preset not in PRESETS):
         raise UsageError(f"There is no preset '{preset}'.{nearest(str(preset), PRESETS)} Known: {', '.join(PRESETS)}.")
     given = _converted({**PRESETS.get(preset or "", {}), **from_file, **flags})
+    for key in ("split", "weights"):
+        if (kind := irregular(given.get(key) or "")) not in (None, "a folder"):
+            raise UsageError(f"--{key} {given[key]} is {kind}, not a file. Give a regular file.")
     return TrainConfig(**given) if stored is None else resume_options(given, stored)
 
 

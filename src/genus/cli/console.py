@@ -52,7 +52,7 @@ class Screen:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._bars.stop()
+        self._take_off_bars()
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -69,12 +69,16 @@ class Screen:
 
     def interrupted(self, data: Path) -> None:
         """Say how the interrupted training on ``data`` goes on."""
-        self._bars.stop()
+        self._take_off_bars()
         if self.run is None:
             self._print("Interrupted before anything was computed.")
         else:
             command = command_line(["genus", "train", str(data), "--resume", "--out", str(self.run)])
             self._print(f"Interrupted. What is done is kept. To go on:\n{command}")
+
+    def _take_off_bars(self) -> None:
+        if self.console.is_terminal:  # elsewhere rich would print an empty line
+            self._bars.stop()
 
     def _print(self, text: str, style: str | None = None) -> None:
         self.console.print(visible(text), style=style)

@@ -2,12 +2,8 @@
 
 import html
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from genus.types import Progress
-
-if TYPE_CHECKING:
-    from genus.evaluation.metrics import Evaluation
 
 
 def progress_html(progress: Progress) -> str:
@@ -17,21 +13,13 @@ def progress_html(progress: Progress) -> str:
     return f"<div>{bar} {task}: {progress.done:,} of {progress.total:,}</div>"
 
 
-def result_html(folder: Path, test: "Evaluation | None") -> str:
-    """Accuracy with its interval and the numbers per class, and where the report is."""
+def result_html(folder: Path, pictures: int = 0, accuracy: float = 0, low: float = 0, high: float = 0) -> str:
+    """The accuracy (0..1) on so many test pictures, its 95 % interval, and where the report is."""
     place = html.escape(str(folder).encode(errors="backslashreplace").decode())
-    if test is None:
-        return f"<p>No test picture: the accuracy is not known. Run: <code>{place}</code></p>"
-    accuracy = test.accuracy
-    head = "".join(f"<th>{name}</th>" for name in ("class", "pictures", "recall", "F1"))
-    rows = "".join(
-        f"<tr><td>{html.escape(row.label)}</td><td>{row.n}</td>"
-        f"<td>{'-' if row.recall is None else f'{row.recall.value:.3f}'}</td>"
-        f"<td>{'-' if row.f1 is None else f'{row.f1:.3f}'}</td></tr>"
-        for row in test.per_class
-    )
+    if not pictures:
+        return f"<p>There was no test picture: the accuracy is not known. Run: <code>{place}</code></p>"
+    interval = f"95&nbsp;% interval {low:.3f} to {high:.3f}"
     return (
-        f"<p><b>Test accuracy {accuracy.value:.4f}</b> (95&nbsp;% interval {accuracy.low:.3f} to {accuracy.high:.3f}) "
-        f"on {test.n} pictures. Report: <code>{place}/report.html</code></p>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<p><b>Test accuracy {accuracy:.4f}</b> ({interval}) on {pictures:,} pictures. "
+        f"Report: <code>{place}/report.html</code></p>"
     )

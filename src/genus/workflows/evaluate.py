@@ -42,7 +42,8 @@ class EvaluateResult:
     suspects: list[Suspect] | None
 
     def _repr_html_(self) -> str:
-        return result_html(self.out, self.test)
+        accuracy = self.test.accuracy
+        return result_html(self.out, self.test.n, accuracy.value, accuracy.low, accuracy.high)
 
 
 def evaluate_run(

@@ -56,7 +56,10 @@ class TrainResult:
     seconds: float
 
     def _repr_html_(self) -> str:
-        return result_html(self.run, self.test)
+        if self.test is None:
+            return result_html(self.run)
+        accuracy = self.test.accuracy
+        return result_html(self.run, self.test.n, accuracy.value, accuracy.low, accuracy.high)
 
 
 def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult:
