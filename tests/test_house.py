@@ -55,6 +55,8 @@ WITHIN_LAYER = {  # the only edges inside a layer, and inside data/ and models/
     ("data.augment", "data.resize"),
     ("data.decode", "data.resize"),
     ("data.folder", "data.table"),
+    ("data.find", "data.decode"),
+    ("data.find", "data.folder"),
     ("data.inspect", "data.decode"),
     ("data.inspect", "data.folder"),
     ("data.split", "data.folder"),

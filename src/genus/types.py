@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal
 
 RGB = tuple[float, float, float]
@@ -93,6 +94,23 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictionRow:
+    """What became of one picture: its ``prediction``, or the ``error`` for which there is none (else empty).
+
+    ``path`` is as the user gave it, and empty for a picture that came from no file.
+    """
+
+    path: str
+    prediction: Prediction | None
+    error: str
+
+    @property
+    def status(self) -> str:
+        """``ok`` or ``error``."""
+        return "error" if self.prediction is None else "ok"
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """``done`` of ``total`` pieces of ``task`` are finished."""
 
@@ -113,6 +131,13 @@ class Caution:
     """Something that changes how the result must be read."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunOpened:
+    """From now on a training writes to ``folder``; interrupted, it goes on from there with ``--resume``."""
+
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +172,7 @@ def best_epoch(history: Iterable[EpochResult]) -> EpochResult | None:
     return max(validated, key=lambda pair: pair[0])[1] if validated else None
 
 
-Event = Progress | Note | Caution | EpochResult
+Event = Progress | Note | Caution | RunOpened | EpochResult
 OnEvent = Callable[[Event], None]
 
 

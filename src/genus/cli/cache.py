@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from genus.cli.console import say, show_table
+from genus.cli.results import show_table
+from genus.cli.streams import say
 
 
 def cache(

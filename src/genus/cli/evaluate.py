@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genus.cli.console import Screen, say, show_evaluation, show_table, shown
+from genus.cli.console import Screen
+from genus.cli.results import show_evaluation, show_table
+from genus.cli.streams import say
 
 if TYPE_CHECKING:
     from genus.evaluation.learning_curve import LearningCurve
@@ -48,7 +50,7 @@ def evaluate(
             device=device,
             on_event=screen,
         )
-    show_evaluation(result.test, result.provenance.claim)
+    show_evaluation(result.test, result.sentence)
     if result.strangers:
         found = result.strangers
         say(
@@ -87,7 +89,7 @@ def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:
         found = curve.gains[best]
         assert found
         say(
-            f"Photograph next: {shown(classes[best])} ({100 * found.value:+.1f} points of recall for twice as many, "
+            f"Photograph next: {classes[best]} ({100 * found.value:+.1f} points of recall for twice as many, "
             f"{100 * found.low:+.1f} to {100 * found.high:+.1f})."
         )
 
@@ -98,8 +100,7 @@ def _show_suspects(suspects: "list[Suspect]") -> None:
         say("No label is doubtful.")
         return
     rows = [
-        (shown(str(one.path)), shown(one.label), f"{one.own:.3f}", shown(one.suggested), f"{one.other:.3f}")
-        for one in suspects[:LISTED]
+        (str(one.path), one.label, f"{one.own:.3f}", one.suggested, f"{one.other:.3f}") for one in suspects[:LISTED]
     ]
     show_table(("picture", "label", "probability", "looks like", "probability"), rows, right=(2, 4))
     say()

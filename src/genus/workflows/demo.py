@@ -14,9 +14,9 @@ from genus.files import atomic
 from genus.predictor import load
 from genus.report.figures import AnsweredPicture, answers_png
 from genus.run import CONFUSION_PNG, CURVES_PNG, METRICS, REPORT, SPLIT
-from genus.types import Note, OnEvent, Part, ignore_events
+from genus.types import Note, OnEvent, Part, PredictionRow, ignore_events
 from genus.workflows.dataset import read_split
-from genus.workflows.predict import Row, predict_paths
+from genus.workflows.predict import predict_paths
 from genus.workflows.tasks.starting_point import EMBEDDED
 from genus.workflows.train import TrainResult, train
 
@@ -30,7 +30,7 @@ class DemoResult:
     """``rows`` are the answers for six test pictures; ``files`` pairs a written file with what it shows."""
 
     training: TrainResult
-    rows: tuple[Row, ...]
+    rows: tuple[PredictionRow, ...]
     files: tuple[tuple[Path, str], ...]
 
 
@@ -59,7 +59,7 @@ def run_demo(out: Path, seed: int = 0, on_event: OnEvent = ignore_events) -> Dem
     return DemoResult(training, rows, files)
 
 
-def _answered(member: Member, row: Row) -> AnsweredPicture:
+def _answered(member: Member, row: PredictionRow) -> AnsweredPicture:
     if row.prediction is None:
         raise PictureError(f"{member.path}: {row.error}")
     pixels = np.asarray(open_rgb(member.path))

@@ -14,12 +14,13 @@ from genus.errors import DataError, UsageError
 from genus.evaluation.learning_curve import LearningCurve
 from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
+from genus.report.notebook import result_html
 from genus.run import METRICS, Run
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
 from genus.workflows.dataset import Subset, data_root, require_split
 from genus.workflows.lineage import members_of
 from genus.workflows.reporting.report import write_evaluation, write_report
-from genus.workflows.scoring import Provenance, Strangers, score, score_strangers
+from genus.workflows.scoring import Provenance, Strangers, score, score_strangers, test_sentence
 from genus.workflows.tasks.studies import Suspect, find_label_errors, measure_learning_curve
 
 
@@ -39,6 +40,14 @@ class EvaluateResult:
     strangers: Strangers | None
     curve: LearningCurve | None
     suspects: list[Suspect] | None
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        return test_sentence(self.test, self.provenance)
+
+    def _repr_html_(self) -> str:
+        return result_html(self.out or self.run, self.sentence)
 
 
 def evaluate_run(

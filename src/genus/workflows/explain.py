@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from genus.bundle import Bundle
 from genus.data.decode import open_rgb
+from genus.data.find import Found
 from genus.data.loader import Pixels, chunks
 from genus.data.preprocess import central_square, fit
 from genus.engine.torch_engine import Normalise
@@ -21,9 +22,9 @@ from genus.files import atomic, probe_writable, write_text
 from genus.predictor import Predictor
 from genus.report.heat import Box, heat_png, overlay
 from genus.tables import csv_text
-from genus.types import OnEvent, Progress, ignore_events
+from genus.types import OnEvent, PredictionRow, Progress, ignore_events
 from genus.workflows.figures import Look, draw_figure, require_figures
-from genus.workflows.predict import Row, predict_paths
+from genus.workflows.predict import predict_paths
 
 EXPLANATIONS = "explanations"  # the folder in a run, and in it the name of the table
 TABLE = f"{EXPLANATIONS}.csv"
@@ -37,40 +38,43 @@ HEAT_AT_A_TIME = 4  # on a processor the maps of more do not stay in its cache
 class Explained:
     """The answer for one picture, the class that was ``explained``, and the ``files`` written: none after an error."""
 
-    row: Row
+    row: PredictionRow
     explained: str | None
     files: tuple[Path, ...]
 
 
-def explain_paths(
+def explain_found(
     predictor: Predictor,
-    paths: Sequence[str],
+    found: Found,
     out: Path,
     *,
     label: str | None = None,
     figures: Sequence[str] = (),
+    force: bool = False,
     on_event: OnEvent = ignore_events,
 ) -> Iterator[Explained]:
     """``<name>.heat.png`` for every picture, in order, as they come; ``explanations.csv`` when all are done.
 
     The class explained is ``label``, or the model's answer; ``figures`` are names in ``figures.FIGURES``, each one more
-    PNG a picture. Raises UsageError for a class, figure or folder that does not fit, MachineError when ``out`` cannot
-    be written.
+    PNG a picture. Raises UsageError for a class, figure or folder that does not fit, or, unless ``force``, holds an
+    earlier explanation; MachineError when ``out`` cannot be written.
     """
     bundle = predictor.bundle
     if label is not None and label not in bundle.classes:
         raise UsageError(f"The model has no class '{label}'.{nearest(label, bundle.classes)}")
     require_figures(figures, bundle.model, bundle.architecture.name)
-    if out.is_dir() and any(out.iterdir()) and not (out / TABLE).exists():
-        raise UsageError(f"{out} holds other files. Choose another --out.")
+    _require_free(out, force)
     probe_writable(out)
     done: list[Explained] = []
-    for chunk in chunks(list(zip(paths, _names(paths), strict=True)), AT_A_TIME):
+    for chunk in chunks(list(zip(found.pictures, _names(found.pictures), strict=True)), AT_A_TIME):
         rows = list(predict_paths(predictor, [path for path, _ in chunk]))
         for row, (_, name) in zip(rows, chunk, strict=True):
             done.append(_explain(bundle, row, out / name, label, figures))
-            on_event(Progress("Explaining", len(done), len(paths)))
+            on_event(Progress("Explaining", len(done), len(found.pictures)))
             yield done[-1]
+    for path, reason in found.unread:
+        done.append(Explained(PredictionRow(path, None, reason), None, ()))
+        yield done[-1]
     write_text(out / TABLE, csv_text([HEAD, *map(_csv_row, done)]))
 
 
@@ -98,13 +102,23 @@ def _seen(picture: Image.Image, bundle: Bundle) -> Box:
     return columns.start, rows.start, columns.stop, rows.stop
 
 
-def _explain(bundle: Bundle, row: Row, stem: Path, label: str | None, figures: Sequence[str]) -> Explained:
+def _require_free(out: Path, force: bool) -> None:
+    """No file of the user is ever replaced, and an earlier explanation with ``force`` only."""
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not (out / TABLE).exists() and not any(out.glob("*.heat.png")):
+        raise UsageError(f"{out} holds other files. Choose another --out.")
+    if not force:
+        raise UsageError(f"{out} holds an earlier explanation. Choose another --out, or replace it with --force.")
+
+
+def _explain(bundle: Bundle, row: PredictionRow, stem: Path, label: str | None, figures: Sequence[str]) -> Explained:
     if row.prediction is None:
         return Explained(row, None, ())
     try:
         picture = open_rgb(Path(row.path), max(LONG_SIDE, bundle.preprocess.short_side), bundle.preprocess.decode)
     except PictureError as error:
-        return Explained(Row(row.path, None, str(error)), None, ())
+        return Explained(PredictionRow(row.path, None, str(error)), None, ())
     explained = label or row.prediction.label
     pixels = fit(picture, bundle.preprocess)
     (heat,), _ = heat_of(bundle, pixels[None], [bundle.classes.index(explained)])

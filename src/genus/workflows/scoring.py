@@ -38,6 +38,19 @@ class Provenance:
         return " that took part in no decision"
 
 
+def test_sentence(test: Evaluation | None, provenance: Provenance) -> str:
+    """The accuracy, how sure it is, and on which pictures."""
+    if test is None:
+        return "There is no test picture: the accuracy of this model is not known."
+    accuracy = test.accuracy
+    interval = (
+        f"95 % interval {accuracy.low:.3f} to {accuracy.high:.3f}"
+        if accuracy.low is not None and accuracy.high is not None
+        else "too few groups of pictures for an interval"
+    )
+    return f"Test accuracy {accuracy.value:.4f} ({interval}) on {test.n} pictures{provenance.claim}."
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
     """The answers of ``bundle`` for the N pictures of ``subset``: ``logits`` N x classes, ``distances`` N from the

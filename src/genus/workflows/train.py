@@ -16,11 +16,12 @@ from genus.data.folder import Catalog, scan
 from genus.engine.device import freed_memory_kept
 from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
+from genus.report.notebook import result_html
 from genus.run import Result, Run
-from genus.types import Caution, Note, OnEvent, Part, ignore_events
+from genus.types import Caution, Note, OnEvent, Part, RunOpened, ignore_events
 from genus.workflows.dataset import Dataset, prepare_dataset
 from genus.workflows.reporting.report import write_curves, write_evaluation, write_report
-from genus.workflows.scoring import Provenance, Scored, score, score_features
+from genus.workflows.scoring import Provenance, Scored, score, score_features, test_sentence
 from genus.workflows.tasks.compute import Compute, choose_compute
 from genus.workflows.tasks.learning import Learnt, open_learner
 from genus.workflows.tasks.starting_point import StartingPoint, choose_name, prepare_model
@@ -33,8 +34,17 @@ class TrainResult:
     run: Path
     classes: tuple[str, ...]
     test: Evaluation | None
+    provenance: Provenance
     history: tuple[Result, ...]
     seconds: float
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        return test_sentence(self.test, self.provenance)
+
+    def _repr_html_(self) -> str:
+        return result_html(self.run, self.sentence)
 
 
 def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult:
@@ -47,6 +57,7 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     compute = choose_compute(config, [picture.path for picture in catalog.pictures])
     name = choose_name(config, on_event)
     with Run.open(config, name, on_event) as run:
+        on_event(RunOpened(run.folder))
         run.write_config(
             config, model=name, device=str(compute.device), precision=compute.precision, workers=compute.workers
         )
@@ -79,7 +90,7 @@ def _train(
     if scored:
         write_report(run, "", scored, dataset.split, seconds)
     run.finish()
-    return TrainResult(run.folder, dataset.classes, test, learnt.history, time.monotonic() - begun)
+    return TrainResult(run.folder, dataset.classes, test, provenance, learnt.history, time.monotonic() - begun)
 
 
 def _bundle(config: TrainConfig, start: StartingPoint, dataset: Dataset, compute: Compute, learnt: Learnt) -> Bundle:
