@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genus.config import PRESETS, AugmentName, Head, PrecisionName, TrainConfig, compose
+from genus.config import CONFIG, PRESETS, TrainConfig, compose
 from genus.errors import UsageError
-from genus.run import CONFIG, Run
+from genus.run import Run
+from genus.types import AugmentName, HeadName, PrecisionName
 
 
 @pytest.fixture
@@ -149,7 +150,7 @@ CONFIGS = st.builds(
     lr=st.floats(0, 10, exclude_min=True, exclude_max=True),
     lrf=st.floats(0, 1),
     freeze_layers=st.booleans(),
-    head=st.sampled_from(get_args(Head)),
+    head=st.sampled_from(get_args(HeadName)),
     image_size=st.none() | st.integers(32, 2048),
     augment=st.sampled_from(get_args(AugmentName)),
     class_weights=st.booleans(),

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from genus.config import TrainConfig
+from genus.config import CONFIG, TrainConfig
 from genus.errors import DataError, MachineError, ModelError, UsageError
-from genus.run import BAD_FILES, CONFIG, HISTORY, TEST_LOG, Result, Run
+from genus.run import BAD_FILES, HISTORY, TEST_LOG, Result, Run
 from genus.training.head import Trial
 from genus.types import Caution, EpochResult, Event, Note, best_epoch, ignore_events
 

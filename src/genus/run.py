@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from genus.bundle import move_bundle
-from genus.config import TrainConfig
+from genus.config import CONFIG, TrainConfig
 from genus.data.split import Split
 from genus.description import DESCRIPTION
 from genus.errors import DataError, MachineError, ModelError, UsageError
@@ -33,7 +33,6 @@ from genus.training.head import Trial
 from genus.training.tensorboard import open_tensorboard
 from genus.types import Caution, EpochResult, Note, OnEvent, ignore_events
 
-CONFIG = "config.toml"
 METRICS = "metrics.json"
 HISTORY = "metrics.jsonl"
 CONFUSION_CSV = "confusion.csv"

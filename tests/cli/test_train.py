@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 import genus as package
-from genus.cli.truth import with_explicit_truth
+from genus.cli.train import with_explicit_truth
 from genus.types import ignore_events
 from genus.workflows.tasks.compute import choose_compute
 from tests.cli.conftest import FAST, SPECIES, Genus

@@ -17,9 +17,8 @@ from PIL import Image, ImageEnhance, ImageOps
 from genus.data.decode import decode, opened_rgb
 from genus.data.loader import Pixels
 from genus.data.preprocess import central, resize_part
-from genus.types import Preprocess
+from genus.types import AugmentName, Preprocess
 
-Augment = Literal["none", "light", "strong"]
 Operation = Callable[[Image.Image, float], Image.Image]
 
 MIN_AREA = {"light": 0.35, "strong": 0.20}
@@ -35,7 +34,7 @@ class Views:
 
     paths: Sequence[Path]
     preprocess: Preprocess
-    strength: Augment
+    strength: AugmentName
     seed: int
 
     def __call__(self, epoch: int, index: int) -> Pixels:

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from genus.data.augment import Augment
 from genus.engine.device import autocast
 from genus.engine.torch_engine import compiled
 from genus.errors import DivergedError, MachineError
 from genus.models.backbone import Backbone
 from genus.training.mixing import MIXINGS, mix
 from genus.training.optim import average_of, cosine_schedule, parameter_groups
-from genus.types import EpochResult
+from genus.types import AugmentName, EpochResult, Precision, quality
 
 OUT_OF_MEMORY = "out of memory|not enough memory|allocate memory|alloc_failed"
 KEPT_PER_WEIGHT = 3  # numbers that training holds besides weight and gradient: AdamW's two moments, the average
@@ -47,7 +46,7 @@ class FineTuneRecipe:
     label_smoothing: float = 0.1
     ema: float = 0.998
     patience: int = 15
-    augment: Augment = "light"
+    augment: AugmentName = "light"
     class_weights: tuple[float, ...] | None = None
     seed: int = 0
 
@@ -147,8 +146,8 @@ def fit(
 
 
 def _remember(state: State, verdict: Validation | None) -> None:
-    """Higher accuracy is better; among equals, the lower loss."""
-    if verdict is None or (-verdict.accuracy, verdict.loss) < (-state.best_accuracy, state.best_loss):
+    best = quality(state.best_accuracy, state.best_loss)
+    if verdict is None or quality(verdict.accuracy, verdict.loss) > best:
         state.stale = 0
         if verdict:
             state.best_accuracy, state.best_loss = verdict.accuracy, verdict.loss
@@ -165,7 +164,7 @@ class Step:
         prepare: nn.Module,
         num_classes: int,
         device: torch.device,
-        precision: Literal["fp32", "bf16"],
+        precision: Precision,
     ) -> None:
         self.recipe = recipe
         self.piece = recipe.batch_size

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from genus.bundle import Bundle
-from genus.config import TrainConfig, compose
+from genus.config import CONFIG, TrainConfig, compose
 from genus.data.folder import plural
 from genus.data.split import Split
 from genus.errors import UsageError
 from genus.models.backbone import count_parameters
 from genus.models.registry import MODELS
-from genus.run import BAD_FILES, CONFIG, LABEL_ERRORS, LEARNING_CURVE, Run
+from genus.run import BAD_FILES, LABEL_ERRORS, LEARNING_CURVE, Run
 from genus.types import Part
 from genus.workflows.dataset import data_root
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from genus.bundle import load_bundle
-from genus.config import TrainConfig, compose
+from genus.config import CONFIG, TrainConfig, compose
 from genus.data.folds import deal, rank_in_class
 from genus.errors import DataError, ModelError, UsageError
 from genus.evaluation.label_errors import Doubt, doubtful_labels
@@ -19,7 +19,7 @@ from genus.evaluation.learning_curve import SHARES, LearningCurve, learning_curv
 from genus.probabilities import softmax
 from genus.report.content import Interval
 from genus.report.figures import learning_curve_png
-from genus.run import CONFIG, LABEL_ERRORS, LEARNING_CURVE, LEARNING_CURVE_PNG, Run
+from genus.run import LABEL_ERRORS, LEARNING_CURVE, LEARNING_CURVE_PNG, Run
 from genus.tables import csv_text
 from genus.types import OnEvent, Part
 from genus.workflows.dataset import groups_of, require_split
