@@ -220,3 +220,21 @@ def test_the_place_of_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert cache_root() == tmp_path / "features"
     monkeypatch.delenv("GENUS_CACHE")
     assert cache_root().parts[-2:] == ("genus", "features")
+
+
+def test_clearing_beside_a_running_training_harms_nothing(tmp_path: Path) -> None:
+    """What was seen, and what is written afterwards, is found until the training ends; a later run starts anew."""
+    filled(tmp_path, [1, 2])
+    cache = FeatureCache(tmp_path, ABOUT, WIDTH)
+    cache.append([digest(3)], row(3)[None])
+    assert clear(tmp_path) > 0
+    cache.append([digest(4)], row(4)[None])
+    cache.refresh()
+    assert [value(cache, number) for number in (1, 2, 3, 4)] == [10, 20, 30, 40]
+    cache.close()
+    later = FeatureCache(tmp_path, ABOUT, WIDTH)
+    assert value(later, 1) is None
+    later.append([digest(1)], row(1)[None])
+    later.refresh()
+    assert value(later, 1) == 10
+    later.close()

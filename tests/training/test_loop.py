@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from genus.errors import DivergedError, MachineError
+from genus.errors import DivergedError, MachineError, UsageError
 from genus.models.backbone import module
 from genus.training.loop import FineTuneRecipe, LabelledBatch, State, Step, Validation, begin, fit
 from genus.training.optim import average_of
@@ -234,3 +234,10 @@ def test_same_seed_same_bits() -> None:
     (one, losses), (two, again), (_, others) = run(recipe, 0), run(recipe, 7), run(replace(recipe, seed=6), 0)
     assert differing(one, two) == []
     assert losses == again != others
+
+
+def test_a_batch_of_one_is_refused_where_batch_norm_cannot_learn_from_it() -> None:
+    recipe = replace(RECIPE, batch_size=1)
+    network_of_one = network("efficientnet_lite0")
+    with pytest.raises(UsageError, match="larger --batch-size or --image-size"):
+        step_for(recipe).trial_step(module(network_of_one), pictures(1))

@@ -19,13 +19,14 @@ from torch.optim.swa_utils import AveragedModel
 
 from genus.engine.device import autocast
 from genus.engine.torch_engine import compiled
-from genus.errors import DivergedError, MachineError
+from genus.errors import DivergedError, MachineError, UsageError
 from genus.models.backbone import Backbone
 from genus.training.mixing import MIXINGS, mix
 from genus.training.optim import average_of, cosine_schedule, parameter_groups
 from genus.types import AugmentName, EpochResult, Precision, quality
 
 OUT_OF_MEMORY = "out of memory|not enough memory|allocate memory|alloc_failed"
+ONE_VALUE = "more than 1 value per channel"
 KEPT_PER_WEIGHT = 3  # numbers that training holds besides weight and gradient: AdamW's two moments, the average
 
 
@@ -189,8 +190,16 @@ class Step:
 
     def _loss(self, model: nn.Module, pixels: Tensor, targets: Tensor) -> Tensor:
         network = model if self._compiled is None else self._compiled
-        with autocast(self._device, self._precision):
-            logits = network(self._prepare(pixels))
+        try:
+            with autocast(self._device, self._precision):
+                logits = network(self._prepare(pixels))
+        except ValueError as error:  # of torch's batch norm, which has nothing to compare a single value with
+            if ONE_VALUE not in str(error):
+                raise
+            raise UsageError(
+                "The batch norms of this model cannot learn from one picture at a time at this size: use a larger "
+                "--batch-size or --image-size."
+            ) from error
         return F.cross_entropy(logits.float(), targets, self._weight, label_smoothing=self.recipe.label_smoothing)
 
     def compile(self, model: nn.Module) -> None:
