@@ -58,6 +58,12 @@ class Validation(NamedTuple):
     loss: float
     accuracy: float
 
+    @staticmethod
+    def of(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> "Validation":
+        """Of these ``logits`` (N x classes) for the true class numbers ``labels`` (N)."""
+        rows, truth = torch.from_numpy(logits), torch.from_numpy(labels)
+        return Validation(F.cross_entropy(rows, truth).item(), (rows.argmax(1) == truth).double().mean().item())
+
 
 class LabelledBatch(NamedTuple):
     """B x S x S x 3 uint8, or B x K float32 for the upper part of a network, and B int64."""

@@ -21,12 +21,12 @@ from genus.evidence import Evidence
 from genus.index import Index
 from genus.predictor import head_logits
 from genus.probabilities import softmax
+from genus.training.loop import Validation
 from genus.training.scaling import IN_MEMORY
 from genus.types import Caution, KnownRule, Note, OnEvent, Part
 from genus.workflows.dataset import Dataset, groups_of, spread
 from genus.workflows.tasks.cross_validation import FeatureSet, out_of_fold
 from genus.workflows.tasks.features import FeaturesOf
-from genus.workflows.tasks.fine_tune import measure
 from genus.workflows.tasks.head import Fit
 
 INDEXED = 10_000  # training pictures at most
@@ -84,7 +84,7 @@ def calibrate(
     if val:
         rows, kept = features_of(val, "validation")
         logits, labels = head_logits(head, rows[:]), dataset.labels(val)[kept]
-        loss, accuracy = measure(logits, labels)
+        loss, accuracy = Validation.of(logits, labels)
         measured = {"n": len(labels), "accuracy": {"value": accuracy}, "log_loss": loss}
         groups = groups_of([val[place] for place in kept])
         answers = UnseenAnswers(logits, labels, index.distances(rows[:]), groups)

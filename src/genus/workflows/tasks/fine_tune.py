@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -161,12 +158,6 @@ def _within(minutes: float, left: float, seconds: float, recipe: FineTuneRecipe,
     else:
         on_event(Note(told))
     return replace(recipe, epochs=epochs)
-
-
-def measure(logits: NDArray[Any], labels: NDArray[Any]) -> Validation:
-    """Mean cross-entropy and accuracy."""
-    rows, truth = torch.from_numpy(logits), torch.from_numpy(labels)
-    return Validation(F.cross_entropy(rows, truth).item(), (rows.argmax(1) == truth).double().mean().item())
 
 
 def _resume(state: State, run: Run, fingerprint: dict[str, Any], on_event: OnEvent) -> None:

@@ -20,7 +20,7 @@ from genus.types import Caution, OnEvent, Part, Progress
 from genus.workflows.dataset import Dataset, Subset, pictures_per_epoch
 from genus.workflows.tasks.compute import Compute
 from genus.workflows.tasks.features import FeatureSources, examples_of
-from genus.workflows.tasks.fine_tune import TrainingTask, measure
+from genus.workflows.tasks.fine_tune import TrainingTask
 from genus.workflows.tasks.starting_point import StartingPoint
 
 Load = Callable[[int, list[int]], Iterator[Batch]]
@@ -107,6 +107,6 @@ def validation(
         )
         if not len(found.indices):
             raise DataError.none_readable("validation", val.paths[0])
-        return measure(found.rows, val.labels[found.indices])
+        return Validation.of(found.rows, val.labels[found.indices])
 
     return validate

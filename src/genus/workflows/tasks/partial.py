@@ -21,7 +21,7 @@ from genus.types import Note, OnEvent, Part, Progress
 from genus.workflows.dataset import Dataset, pictures_per_epoch
 from genus.workflows.tasks.compute import Compute
 from genus.workflows.tasks.features import examples_of
-from genus.workflows.tasks.fine_tune import TrainingTask, measure
+from genus.workflows.tasks.fine_tune import TrainingTask
 from genus.workflows.tasks.starting_point import StartingPoint
 
 ROWS = 64  # rows at a time where nothing is learned
@@ -106,7 +106,7 @@ def partial_task(
             on_event(Progress(f"epoch {epoch}", min(begin + recipe.batch_size, len(order)), len(order)))
 
     def validate(network: nn.Module) -> Validation | None:
-        return None if val is None else measure(_over_rows(network.eval(), val, compute), val.labels)
+        return None if val is None else Validation.of(_over_rows(network.eval(), val, compute), val.labels)
 
     return TrainingTask(upper, nn.Identity(), batches, len(train), validate, contextlib.nullcontext())
 
