@@ -33,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError as error:
-        code = code or (MachineError.exit_code if error.errno == errno.ENOSPC else READER_GONE)
-        if error.errno == errno.ENOSPC:
+        if error.errno == errno.ENOSPC and code != MachineError.exit_code:  # else it is said already
             tell(f"Error: {DISK_FULL}")
+        code = code or (MachineError.exit_code if error.errno == errno.ENOSPC else READER_GONE)
     os._exit(code)
 
 
