@@ -20,6 +20,7 @@ from genus.report.notebook import result_html
 from genus.run import Result, Run
 from genus.types import Caution, Note, OnEvent, Part, RunOpened, ignore_events
 from genus.workflows.dataset import Dataset, prepare_dataset
+from genus.workflows.lineage import members_in
 from genus.workflows.reporting.report import write_curves, write_evaluation, write_report
 from genus.workflows.scoring import Provenance, Scored, score, score_features, test_sentence
 from genus.workflows.tasks.compute import Compute, choose_compute
@@ -94,7 +95,7 @@ def _train(
 
 
 def _bundle(config: TrainConfig, start: StartingPoint, dataset: Dataset, compute: Compute, learnt: Learnt) -> Bundle:
-    calibration = learnt.calibration
+    calibration, members = learnt.calibration, members_in(dataset.split)
     return Bundle(
         start.model,
         start.architecture,
@@ -105,6 +106,7 @@ def _bundle(config: TrainConfig, start: StartingPoint, dataset: Dataset, compute
         calibration.known_rule,
         calibration.index,
         calibration.evidence,
+        members.union(start.ancestors) if start.ancestors else members,
     )
 
 
