@@ -16,13 +16,13 @@ from genus.models import registry
 from genus.models.backbone import Backbone
 from genus.models.registry import TIMM_PREFIX
 
-LARGEST: Mapping[str, float] = {  # of each number of an argument; all are at least 0
+LARGEST: Mapping[str, float] = {  # a number, or the sum of a list of numbers; none is below 0
     "image_size": 2048,
     "patch_size": 1024,
-    "window": 64,  # its table of relative places has window⁴ entries
+    "window": 32,  # each block has a table of window⁴ entries
     "dim": 16_384,
-    "depth": 100,
-    "depths": 100,
+    "depth": 64,
+    "depths": 64,
     "num_heads": 1024,
     "width": 100,
     "widths": 65_536,
@@ -77,9 +77,11 @@ class Architecture:
 
 
 def _within(value: Any, largest: float) -> bool:
-    """A number from 0 to ``largest``, a few of them, or a word, a truth value or nothing."""
+    """A number from 0 to ``largest``, a few with such a sum, a word, a truth value or nothing."""
     if isinstance(value, list | tuple):
-        return len(value) <= MOST_NUMBERS and all(type(one) is int and 0 <= one <= largest for one in value)
+        return (
+            len(value) <= MOST_NUMBERS and all(type(one) is int and one >= 0 for one in value) and sum(value) <= largest
+        )
     if type(value) in (int, float):
         return 0 <= value <= largest
     return value is None or type(value) is bool or (type(value) is str and len(value) <= 100)
