@@ -23,6 +23,7 @@ from PIL import Image, PngImagePlugin
 
 from tests.encoders import bmp, icc_cmyk_grey, icc_rgb, png, png_chunk, tiff
 
+RED16 = np.array([65535, 0, 0], np.uint16)
 MASKS = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
 RED, GREEN, GREY, WHITE = (255, 0, 0), (0, 255, 0), (128, 128, 128), (255, 255, 255)
 
@@ -187,6 +188,11 @@ def with_chunk(data: bytes, name: bytes, body: bytes) -> bytes:
     return data[:33] + png_chunk(name, body) + data[33:]
 
 
+def with_gamma(image: Image.Image, gamma: int) -> bytes:
+    """A PNG whose numbers are light to the power of ``gamma`` / 100,000."""
+    return with_chunk(encode(image, "PNG"), b"gAMA", struct.pack(">I", gamma))
+
+
 def with_broken_tag(data: bytes) -> bytes:
     """A little-endian TIFF, whose tag 305 now lies far outside of it. Pillow warns about it."""
     at = data.index(struct.pack("<HHI", 305, 7, 40)) + 8
@@ -197,13 +203,13 @@ def _metadata(data: bytes) -> list[Case]:
     """Red, with more metadata than any program should write."""
     xmp = PngImagePlugin.PngInfo()
     xmp.add_itxt("XML:com.adobe.xmp", "x" * 1_500_000, zip=True)
-    bomb = zlib.compress(bytes(2**26))
+    bomb = zlib.compress(bytes(2**25))
     profile = icc_rgb("grb")
     large = (len(profile) + 2_000_000).to_bytes(4) + profile[4:] + bytes(2_000_000)
     return [
         Case("xmp.png", encode(plain("RGB", RED), "PNG", pnginfo=xmp), colour=RED),
         Case("text.png", with_chunk(data, b"tEXt", b"Comment\0" + b"x" * 2_000_000), colour=RED),
-        Case("texts.png", with_chunk(data, b"zTXt", b"Comment\0\0" + bomb) * 1, colour=RED),
+        Case("texts.png", with_chunk(data, b"zTXt", b"Comment\0\0" + bomb), colour=RED),
         Case("bomb_profile.png", with_chunk(data, b"iCCP", b"bomb\0\0" + bomb), colour=RED),
         Case("large_profile.png", with_chunk(data, b"iCCP", b"large\0\0" + zlib.compress(large)), colour=GREEN),
         Case("large_exif.png", with_chunk(data, b"eXIf", b"II*\0\x08\0\0\0\0\0" + bytes(1_500_000)), colour=RED),
@@ -217,20 +223,18 @@ def _grey16(value: int) -> npt.NDArray[np.uint16]:
 
 def _frames(kind: str) -> bytes:
     """An animation: red, then green."""
-    return encode(
-        plain("RGB", RED), kind, save_all=True, append_images=[plain("RGB", GREEN)], duration=50, lossless=True
-    )
+    red, green = plain("RGB", RED), plain("RGB", GREEN)
+    return encode(red, kind, save_all=True, append_images=[green], duration=50, lossless=True, subsampling=0)
 
 
 def _sound() -> list[Case]:
     picture = scene()
     half = plain("P", 0)
     half.putpalette([255, 0, 0])
-    red16 = np.broadcast_to(np.array([65535, 0, 0], np.uint16), (64, 64, 3))
+    red16 = np.broadcast_to(RED16, (64, 64, 3))
     cmyk = plain("CMYK", (255, 0, 0, 0))
     red_pixels = np.asarray(plain("RGB", RED))
     half_red = np.dstack([red_pixels, np.full((64, 64), 128, np.uint8)])
-    red8, grey8 = np.array(RED, np.uint8), np.full((64, 64, 1), 128, np.uint8)
     red_png = encode(plain("RGB", RED), "PNG")
     return [
         Case("plain.jpg", encode(plain("RGB", RED), "JPEG", subsampling=0), colour=(254, 0, 0)),
@@ -278,40 +282,15 @@ def _sound() -> list[Case]:
         Case("jpeg.tif", encode(plain("RGB", GREY), "TIFF", compression="jpeg"), colour=GREY),
         Case("lab.tif", encode(plain("RGB", GREY).convert("LAB"), "TIFF"), colour=GREY),
         Case("grey12.tif", tiff(_grey16(0x808)[:, :, None], bits=12), colour=GREY),
-        Case("broken_tag.tif", with_broken_tag(tiff(grey8, tags={305: bytes(40)})), colour=GREY),
-        Case(
-            "broken_deep_tag.tif",
-            with_broken_tag(tiff(_grey16(0x8080)[:, :, None], tags={305: bytes(40)})),
-            colour=GREY,
-        ),
-        Case("big_endian_big.tif", tiff(grey8, order=">", big=True), colour=GREY),
-        Case("three_greys.tif", tiff(np.broadcast_to(red8, (64, 64, 3)), photometric=1), colour=RED),
-        Case("turned16.tif", tiff(_grey16(0x8080)[:32, :, None], tags={274: 6}), colour=GREY),
-        Case("white_is_zero16.tif", tiff(_grey16(0x4040)[:, :, None], photometric=0), colour=(191, 191, 191)),
-        Case("profile16.tif", tiff(red16, tags={34675: icc_rgb("grb")}), colour=GREEN),
-        Case("hidden16.tif", tiff(np.dstack([red16, _grey16(0)]), alpha=2), colour=WHITE),
-        Case("premultiplied16.tif", tiff(np.dstack([red16 // 2, _grey16(0x8000)]), alpha=1), colour=(255, 127, 127)),
-        Case("cmyk16.tif", tiff(np.dstack([red16, _grey16(0)]), photometric=5), colour=(0, 255, 255)),
-        Case("little_ink16.tif", tiff(np.dstack([red16 // 300, _grey16(0)]), photometric=5), colour=WHITE),
-        Case("signed8.tif", tiff(_ramp(np.int16).clip(-100, 100).astype(np.int8)[:, :, None]), colour=GREY),
-        Case("uint32.tif", tiff((_ramp(np.int64) * 2_000_000 + 2**31).astype(np.uint32)[:, :, None]), colour=GREY),
-        Case(
-            "float_rgba.tif",
-            tiff(np.dstack([_ramp(np.float32)] * 3 + [np.ones((65, 65), np.float32)]), alpha=2),
-            colour=GREY,
-        ),
         Case("grey16.tif", encode(Image.fromarray(_grey16(0x8080)), "TIFF"), colour=GREY),
         Case("grey16_big_endian.tif", encode(_big_endian(0x8080), "TIFF"), colour=GREY),
         Case("int32.tif", encode(Image.fromarray(_ramp(np.int32)), "TIFF"), colour=GREY),
         Case("float.tif", encode(Image.fromarray(_ramp(np.float32)), "TIFF"), colour=GREY),
         Case("flat_float.tif", encode(plain("F", 3.5), "TIFF"), colour=(0, 0, 0)),
+        *_tiffs(),
         *_metadata(red_png),
-        Case("linear.png", with_chunk(encode(plain("L", 55), "PNG"), b"gAMA", struct.pack(">I", 100_000)), colour=GREY),
-        Case(
-            "usual_gamma.png",
-            with_chunk(encode(plain("L", 128), "PNG"), b"gAMA", struct.pack(">I", 45_455)),
-            colour=GREY,
-        ),
+        Case("linear.png", with_gamma(plain("L", 55), 100_000), colour=GREY),
+        Case("usual_gamma.png", with_gamma(plain("L", 128), 45_455), colour=GREY),
         Case("rgb16_key.png", png(red16, 2, key=struct.pack(">3H", 65535, 0, 0)), colour=WHITE),
         Case("almost_rgb16_key.png", png(red16, 2, key=struct.pack(">3H", 65534, 0, 0)), colour=RED),
         Case("empty_alpha.bmp", bmp(np.dstack([red_pixels, np.zeros((64, 64), np.uint8)]), MASKS), colour=RED),
@@ -319,11 +298,7 @@ def _sound() -> list[Case]:
         Case("plain.avif", encode(plain("RGB", GREY), "AVIF"), colour=GREY),
         Case("plain.jp2", encode(plain("RGB", RED), "JPEG2000"), colour=RED),
         Case("plain.j2k", encode(plain("RGB", RED), "JPEG2000", no_jp2=True), colour=RED),
-        Case(
-            "burst.mpo",
-            encode(plain("RGB", GREY), "MPO", save_all=True, append_images=[plain("RGB", RED)]),
-            colour=GREY,
-        ),
+        Case("burst.mpo", _frames("MPO"), colour=(254, 0, 0)),
         Case("plain.ppm", b"P6 # red\n64 64\n255\n" + bytes(RED) * 64 * 64, colour=RED),
         Case("text.ppm", b"P3 2 2 15\n" + b"15 0 0 " * 4, colour=RED),
         Case("plain.pgm", b"P5 64 64 255\n" + bytes([128]) * 64 * 64, colour=GREY),
@@ -332,6 +307,37 @@ def _sound() -> list[Case]:
         Case("plain.heic", encode(plain("RGB", GREY), "HEIC"), colour=GREY),
         Case("one_pixel.png", encode(plain("RGB", RED, (1, 1)), "PNG"), colour=RED),
         Case("thin.png", encode(plain("RGB", RED, (1, 3000)), "PNG"), colour=RED),
+    ]
+
+
+def _tiffs() -> list[Case]:
+    """Of layouts that Pillow has no mode for, or gets wrong."""
+    red8, grey8 = np.array(RED, np.uint8), np.full((64, 64, 1), 128, np.uint8)
+    red16, grey16, half = np.broadcast_to(RED16, (64, 64, 3)), _grey16(0x8080)[:, :, None], _grey16(0x8000)
+    ramp = _ramp(np.float32)
+    return [
+        Case("broken_tag.tif", with_broken_tag(tiff(grey8, tags={305: bytes(40)})), colour=GREY),
+        Case(
+            "broken_deep_tag.tif",
+            with_broken_tag(tiff(grey16, tags={305: bytes(40)})),
+            colour=GREY,
+        ),
+        Case("big_endian_big.tif", tiff(grey8, order=">", big=True), colour=GREY),
+        Case("three_greys.tif", tiff(np.broadcast_to(red8, (64, 64, 3)), photometric=1), colour=RED),
+        Case("turned16.tif", tiff(_grey16(0x8080)[:32, :, None], tags={274: 6}), colour=GREY),
+        Case("white_is_zero16.tif", tiff(_grey16(0x4040)[:, :, None], photometric=0), colour=(191, 191, 191)),
+        Case("profile16.tif", tiff(red16, tags={34675: icc_rgb("grb")}), colour=GREEN),
+        Case("hidden16.tif", tiff(np.dstack([red16, _grey16(0)]), alpha=2), colour=WHITE),
+        Case("premultiplied16.tif", tiff(np.dstack([red16 // 2, half]), alpha=1), colour=(255, 127, 127)),
+        Case("cmyk16.tif", tiff(np.dstack([red16, _grey16(0)]), photometric=5), colour=(0, 255, 255)),
+        Case("little_ink16.tif", tiff(np.dstack([red16 // 300, _grey16(0)]), photometric=5), colour=WHITE),
+        Case("signed8.tif", tiff((_ramp(np.int16) // 10).astype(np.int8)[:, :, None]), colour=GREY),
+        Case("uint32.tif", tiff((_ramp(np.int64) * 2_000_000 + 2**31).astype(np.uint32)[:, :, None]), colour=GREY),
+        Case(
+            "float_rgba.tif",
+            tiff(np.dstack([ramp, ramp, ramp, np.ones_like(ramp)]), alpha=2),
+            colour=GREY,
+        ),
     ]
 
 
@@ -367,7 +373,7 @@ def _bad() -> list[Case]:
         Case(
             "drawing.png",
             b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>",
-            "An SVG drawing is not supported; save it as",
+            "An SVG drawing is not",
         ),
         Case("note.png", "Köln, not a picture\n".encode(), "looks like text, not an image$"),
         Case("pointer.jpg", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "only the Git LFS pointer"),

@@ -55,18 +55,13 @@ def tiff(
         body += piece_bytes + bytes(len(piece_bytes) % 2)
     kind = {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]
     photometric = (2 if samples >= 3 else 1) if photometric is None else photometric
-    fields: dict[int, Sequence[int] | bytes] = {
-        256: [width],
-        257: [height],
-        258: [bits or 8 * pixels.dtype.itemsize] * samples,
-    }
+    depth = bits or 8 * pixels.dtype.itemsize
+    fields: dict[int, Sequence[int] | bytes] = {256: [width], 257: [height], 258: [depth] * samples}
     fields |= {259: [8 if deflate else 1], 262: [photometric], 277: [samples], 284: [1 + planes], 317: [predictor]}
     fields |= {339: [kind] * samples, **({338: [alpha]} if alpha else {})}
+    sizes = [len(piece_bytes) for piece_bytes in pieces]
+    fields |= {322: [wide], 323: [high], 324: offsets, 325: sizes} if tile else {273: offsets, 278: [high], 279: sizes}
     fields |= {tag: value if isinstance(value, bytes) else [value] for tag, value in tags.items()}
-    lengths = [len(piece_bytes) for piece_bytes in pieces]
-    fields |= (
-        {322: [wide], 323: [high], 324: offsets, 325: lengths} if tile else {273: offsets, 278: [high], 279: lengths}
-    )
     return _tiff_file(order, big, body, fields)
 
 
@@ -116,12 +111,14 @@ def bmp(
     lines = [line + bytes(-len(line) % 4) for line in lines]
     stored = b"".join(struct.pack("<I", mask) for mask in masks)
     stored = stored if header == 40 else stored.ljust(header - 40, b"\0")
-    return _bmp_file(pixels.shape[:2], bits, 3, b"".join(lines if top_down else lines[::-1]), stored, header, top_down)
+    height, width = pixels.shape[:2]
+    body = b"".join(lines if top_down else lines[::-1])
+    return _bmp_file((-height if top_down else height, width), bits, 3, body, stored, header)
 
 
 def bmp_runs(numbers: npt.NDArray[np.uint8], palette: npt.NDArray[np.uint8], bits: int) -> bytes:
     """H x W colour numbers as a run-length encoded BMP that uses all there is: runs, literal stretches, empty lines,
-    moves over number 0, and an end before the last lines if they hold nothing else."""
+    moves over number 0, and an end before the last lines if they hold nothing else. The palette is a whole one."""
     double = 17 if bits == 4 else 1  # one colour for both halves of a byte
     lines, empty = [], 0
     for line in numbers[::-1]:
@@ -130,7 +127,7 @@ def bmp_runs(numbers: npt.NDArray[np.uint8], palette: npt.NDArray[np.uint8], bit
             continue
         lines.append(b"\0\0" if empty == 1 else bytes([0, 2, 0, empty]) if empty else b"")
         first = int(np.flatnonzero(line)[0])
-        run = int(np.argmax(np.append(line[first:], 255) != line[first]))
+        run = int(np.argmax(np.append(line[first:].astype(int), 256) != line[first]))
         lines.append(bytes([0, 2, first, 0]) if first else b"")
         lines.append(bytes([run, int(line[first]) * double]))
         literal = line[first + run :].tolist()
@@ -146,22 +143,13 @@ def bmp_runs(numbers: npt.NDArray[np.uint8], palette: npt.NDArray[np.uint8], bit
         empty = 0
     body = b"".join(lines) + b"\0\1"
     colours = b"".join(bytes([*colour[::-1], 0]) for colour in palette)
-    return _bmp_file(numbers.shape, bits, 1 if bits == 8 else 2, body, colours, 40, False, len(palette))
+    return _bmp_file(numbers.shape, bits, 1 if bits == 8 else 2, body, colours, header=40)
 
 
-def _bmp_file(
-    shape: tuple[int, ...],
-    bits: int,
-    kind: int,
-    body: bytes,
-    before: bytes,
-    header: int,
-    top_down: bool,
-    colours: int = 0,
-) -> bytes:
-    height = -shape[0] if top_down else shape[0]
+def _bmp_file(shape: tuple[int, ...], bits: int, kind: int, body: bytes, before: bytes, header: int) -> bytes:
+    """``shape`` is height (below 0 if the first line is the top one) and width; ``before`` lies before the pixels."""
     start = 14 + 40 + len(before)
-    info = struct.pack("<IiiHHIIiiII", header, shape[1], height, 1, bits, kind, len(body), 0, 0, colours, 0)
+    info = struct.pack("<IiiHHIIiiII", header, shape[1], shape[0], 1, bits, kind, len(body), 0, 0, 0, 0)
     return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + info + before + body
 
 

@@ -54,6 +54,8 @@ def _to_srgb(image: Image.Image, info: dict[str | tuple[int, int], object], rule
 
 def _band_to_srgb(image: Image.Image, profile: bytes | None, curve: tuple[int, ...] | None) -> Image.Image:
     alpha = None
+    if image.mode == "La":
+        image = image.convert("LA")  # Pillow has no other way out of this mode
     if image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = image.getchannel("A")

@@ -185,12 +185,15 @@ def damage(kind: str, data: bytes, error: Exception) -> str:
     text = str(error) or type(error).__name__
     ends_early = {
         "JPEG": b"\xff\xd9" not in data[-1024:],
+        "JPEG 2000": b"\xff\xd9" not in data[-1024:],
         "PNG": b"IEND" not in data[-1024:],
         "WebP": len(data) < _webp_length(data),
         "GIF": b";" not in data[-1:],
         "BMP": len(data) < int.from_bytes(data[2:6], "little"),
     }
-    if ends_early.get(kind) or re.search("truncated|end of file|insufficient|cannot read full", text, re.IGNORECASE):
+    if ends_early.get(kind) or re.search(
+        "truncated|end of file|insufficient|cannot read full|buffer of", text, re.IGNORECASE
+    ):
         return _truncated(kind, len(data))
     return f"damaged {kind} file: {text}"
 
