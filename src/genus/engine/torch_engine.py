@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from genus.data.loader import Pixels, fill
 from genus.engine.device import autocast
-from genus.models.folding import without_batch_norm
+from genus.engine.folding import without_batch_norm
 from genus.types import Note, OnEvent, Precision, Preprocess
 
 CPU_BATCH = 8  # what stays in a processor's cache; measured in docs/benchmarks.md

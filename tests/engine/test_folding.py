@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from genus.engine.folding import without_batch_norm
 from genus.models.backbone import module
-from genus.models.folding import without_batch_norm
 from tests.models.closeness import assert_equal, randomise
 from tests.models.test_registry import tiny
 
