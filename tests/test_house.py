@@ -63,7 +63,10 @@ WITHIN_LAYER = {  # the only edges inside a layer, and inside data/ and models/
     ("data.split", "data.inspect"),
     ("models.swin", "models.attention"),
     ("models.vit", "models.attention"),
+    ("models.checkpoint", "models.layouts"),
+    ("models.weights", "models.checkpoint"),
     ("models.weights", "models.layouts"),
+    ("models.weights", "models.registry"),
     ("models.weights", "models.swin"),
     ("models.weights", "models.vit"),
 }
