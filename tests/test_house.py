@@ -55,6 +55,7 @@ WITHIN_LAYER = {  # the only edges inside a layer, and inside data/ and models/
     ("data.seen", "data.cache"),
     ("data.split", "data.folder"),
     ("data.split", "data.inspect"),
+    ("data.folds", "data.split"),
     ("models.swin", "models.attention"),
     ("models.vit", "models.attention"),
     ("models.swin", "models.remembered"),

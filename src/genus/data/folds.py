@@ -1,11 +1,12 @@
-"""Pictures dealt into folds, for cross-validation."""
+"""Pictures dealt into folds, for cross-validation, and ranked within their class, for learning curves."""
 
-import hashlib
 from collections.abc import Sequence
 from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
+
+from genus.data.split import rank_key
 
 
 def deal(labels: NDArray[np.integer], groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
@@ -16,7 +17,7 @@ def deal(labels: NDArray[np.integer], groups: Sequence[str], folds: int, seed: i
     label_of: dict[str, int] = {}
     for group, label in zip(groups, labels.tolist(), strict=True):
         label_of.setdefault(group, label)
-    order = sorted(label_of, key=lambda group: (label_of[group], _key(group, seed)))
+    order = sorted(label_of, key=lambda group: (label_of[group], rank_key(group, seed)))
     turn = count()  # goes on from class to class, so that all folds become equally large
     fold_of = {group: next(turn) % folds for group in order}
     return np.array([fold_of[group] for group in groups], np.int64)
@@ -30,11 +31,7 @@ def rank_in_class(labels: NDArray[np.integer], groups: Sequence[str], seed: int)
     ranks = np.zeros(len(labels))
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label).tolist()
-        names = sorted({groups[member] for member in members}, key=lambda group: _key(group, seed))
+        names = sorted({groups[member] for member in members}, key=lambda group: rank_key(group, seed))
         place = {name: number / len(names) for number, name in enumerate(names)}
         ranks[members] = [place[groups[member]] for member in members]
     return ranks
-
-
-def _key(group: str, seed: int) -> bytes:
-    return hashlib.blake2b(group.encode("utf-8", "surrogatepass"), key=seed.to_bytes(8, "little")).digest()

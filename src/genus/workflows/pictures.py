@@ -98,9 +98,7 @@ def prepare_pictures(
             Caution(f"{plural(len(inspection.bad), 'file')} cannot be read; {folder / BAD_FILES} says which and why.")
         )
     require_usable(inspection, catalog.classes)
-    parts = split(inspection.good, config.seed, read_split(config.split, catalog.root) if config.split else None)
-    for note in parts.notes:
-        on_event(Note(note))
+    parts = split(inspection.good, config.seed, [read_split(config.split, catalog.root)] if config.split else [])
     for caution in parts.cautions:
         on_event(Caution(caution))
     write_json(folder / SPLIT, parts.to_json(catalog.root))
