@@ -1,4 +1,4 @@
-"""Which picture trains, which one validates, and which one tests.
+"""Which picture trains, which one validates, and which one tests; and the folds of a cross-validation.
 
 What must not be torn apart is one group: the pictures that the user says belong together (of one patient, one plant),
 or else the copies of one file. Within each class the groups are ranked by a keyed hash of seed and group name; the
@@ -19,12 +19,15 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from genus.data.folder import listing, plural
+import numpy as np
+from numpy.typing import NDArray
+
 from genus.data.inspect import Inspected
-from genus.errors import DataError
+from genus.errors import DataError, listing, plural
 from genus.types import Part
 
 SHARE = Fraction(15, 100)
@@ -87,7 +90,7 @@ class Split:
         """Read back what ``to_json`` wrote. Raises DataError naming the first thing that is wrong."""
         if not isinstance(value, dict) or value.get("schema") != 1:
             raise DataError("The split is not in schema 1; it must come from the split.json of a run.")
-        lists = value.get("members"), value.get("left_out", [])
+        lists: list[Any] = [value.get("members"), value.get("left_out", [])]
         if not isinstance(value.get("seed"), int) or not all(isinstance(members, list) for members in lists):
             raise DataError("The split lacks its 'seed' (a number) or its 'members' (a list).")
         pictures, left_out = (tuple(_member(i, entry, root) for i, entry in enumerate(members)) for members in lists)
@@ -147,6 +150,34 @@ def rank_key(group: str, seed: int) -> bytes:
     """The keyed hash by which groups are ranked: 8 bytes that compare as they are."""
     key = hashlib.blake2b(str(seed).encode(), digest_size=32).digest()
     return hashlib.blake2b(group.encode("utf-8", "surrogatepass"), key=key, digest_size=8).digest()
+
+
+def deal(labels: NDArray[np.integer], groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
+    """The fold (0..folds - 1) of each picture. Groups stay whole, and every class is spread evenly over the folds.
+
+    A group whose pictures have different labels counts for the class of its first picture.
+    """
+    label_of: dict[str, int] = {}
+    for group, label in zip(groups, labels.tolist(), strict=True):
+        label_of.setdefault(group, label)
+    order = sorted(label_of, key=lambda group: (label_of[group], rank_key(group, seed)))
+    turn = count()  # goes on from class to class, so that all folds become equally large
+    fold_of = {group: next(turn) % folds for group in order}
+    return np.array([fold_of[group] for group in groups], np.int64)
+
+
+def rank_in_class(labels: NDArray[np.integer], groups: Sequence[str], seed: int) -> NDArray[np.float64]:
+    """A place from 0 (first) to below 1 for each picture within its class, in random order, whole groups together.
+
+    The pictures below a share are that share of each class, and are among those below any larger share.
+    """
+    ranks = np.zeros(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label).tolist()
+        names = sorted({groups[member] for member in members}, key=lambda group: rank_key(group, seed))
+        place = {name: number / len(names) for number, name in enumerate(names)}
+        ranks[members] = [place[groups[member]] for member in members]
+    return ranks
 
 
 class _Known:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from genus.config import TrainConfig
-from genus.data.folds import deal
-from genus.data.split import Member
+from genus.data.split import Member, deal
 from genus.errors import DataError
 from genus.files import write_json, write_text
 from genus.predictor import head_logits

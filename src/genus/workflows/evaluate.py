@@ -13,7 +13,7 @@ from genus.data.folder import scan
 from genus.data.threads import default_workers
 from genus.engine.device import choose_device, choose_precision
 from genus.engine.openvino_engine import OpenVinoEngine, installed
-from genus.errors import DataError, UsageError
+from genus.errors import DataError, UsageError, plural
 from genus.evaluation.learning_curve import LearningCurve
 from genus.evaluation.metrics import Evaluation, to_json
 from genus.files import atomic, make_folder, write_json, write_text
@@ -132,6 +132,8 @@ def _side_of(data: Path, classes: tuple[str, ...], on_event: OnEvent) -> Side:
     catalog = scan(data)
     for caution in catalog.cautions:
         on_event(Caution(caution))
+    if catalog.bad:
+        on_event(Caution(f"{plural(len(catalog.bad), 'file')} cannot be read: {catalog.bad[0].path} for one."))
     strangers = [label for label in catalog.classes if label not in classes]
     if strangers:
         raise DataError(

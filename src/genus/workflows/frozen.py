@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from genus.data.cache import FeatureCache, Rows, cache_root
 from genus.data.decode import decode
-from genus.data.inspect import Consumer
 from genus.data.loader import Pixels
-from genus.data.seen import SeenFiles
+from genus.data.seen import SeenFiles, stamp
 from genus.data.split import Member
 from genus.data.views import read_view
 from genus.engine.choice import build_engine, choose_engine, engine_names
@@ -36,7 +35,7 @@ VIEWS: Literal["light"] = "light"  # how the further views of a picture are draw
 USED_BEFORE = 0.5  # share of the pictures that a table must know for its engine to be taken without measuring
 
 
-class FrozenPart(Consumer):
+class FrozenPart:
     """Gives the features of pictures: from the cache where it knows them, else computed and put there.
 
     The rows are pooled features in fp32 or, with ``stages``, what the first so many stages give, in bf16 (as the uint16
@@ -81,11 +80,15 @@ class FrozenPart(Consumer):
         """Disk that the rows of so many pictures take."""
         return pictures * self._width * np.dtype(self._dtype).itemsize
 
-    def recognise(self, stamps: Sequence[bytes | None]) -> list[bytes | None]:
+    def recognise(self, paths: Sequence[Path]) -> list[bytes | None]:
         """The pictures whose files have not changed since they were read, as far as their features are known."""
-        contents = self._seen.contents(stamps)
+        contents = self._seen.contents([stamp(path) for path in paths])
         computed = iter(self._cache.find([content for content in contents if content]))
         return [content if content and next(computed) is not None else None for content in contents]
+
+    def stamp(self, path: Path) -> bytes | None:
+        """The state that the file is in now (see ``seen``)."""
+        return stamp(path)
 
     def remember(self, stamps: Sequence[bytes], pictures: Sequence[bytes]) -> None:
         """Files that hold these pictures."""

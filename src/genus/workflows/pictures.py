@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from genus.bundle import Bundle
 from genus.config import TrainConfig
-from genus.data.folder import Catalog, plural
-from genus.data.inspect import BadFile, Consumer, bad_files_csv, inspect, require_usable
+from genus.data.catalog import BadFile, Catalog, bad_files_csv
+from genus.data.inspect import Consumer, inspect, require_usable
 from genus.data.split import Member, Split, split
-from genus.errors import DataError, ModelError, UsageError
+from genus.errors import DataError, ModelError, UsageError, plural
 from genus.files import write_json, write_text
 from genus.types import Caution, Note, OnEvent, Part, Preprocess
 from genus.workflows.run_folder import BAD_FILES, SPLIT
@@ -89,9 +89,9 @@ def prepare_pictures(
     for caution in catalog.cautions:
         on_event(Caution(caution))
     on_event(Note(f"{len(catalog.pictures)} pictures of {len(catalog.classes)} classes in {config.data}."))
-    if catalog.others:
-        on_event(Note(f"{plural(len(catalog.others), 'file')} in the class folders are no pictures: left alone."))
-    inspection = inspect(catalog.pictures, preprocess, workers, on_event, consumer)
+    for note in catalog.notes:
+        on_event(Note(note))
+    inspection = inspect(catalog, preprocess, workers, on_event, consumer)
     if inspection.bad:
         write_text(folder / BAD_FILES, bad_files_csv(inspection.bad))
         on_event(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from genus.data.folder import SUFFIXES
+from genus.data.kinds import SUFFIXES
 from genus.errors import DataError
 from genus.files import json_text
 from genus.predictor import Predictor

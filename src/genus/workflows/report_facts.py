@@ -9,9 +9,8 @@ from pathlib import Path
 
 from genus.bundle import Bundle, read_record
 from genus.config import TrainConfig, compose
-from genus.data.folder import plural
 from genus.data.split import Split
-from genus.errors import UsageError
+from genus.errors import UsageError, plural
 from genus.models.backbone import count_parameters
 from genus.models.registry import MODELS
 from genus.types import Part

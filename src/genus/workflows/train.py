@@ -14,7 +14,7 @@ import torch
 from genus.bundle import Bundle, add_to_record, load_bundle, save_bundle
 from genus.config import TrainConfig
 from genus.data.folder import scan
-from genus.data.inspect import Consumer
+from genus.data.inspect import DecodeOnly
 from genus.engine.memory import freed_memory_kept
 from genus.errors import DataError
 from genus.evaluation.metrics import Evaluation
@@ -83,7 +83,7 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
             )
             if config.freeze_until:
                 announce(frozen, len(catalog.pictures), config.views, on_event)
-        consumer = frozen if frozen and not config.minutes else Consumer()
+        consumer = frozen if frozen and not config.minutes else DecodeOnly()
         pictures = prepare_pictures(catalog, config, start.preprocess, folder, on_event, compute.workers, consumer)
         if frozen:
             frozen.finish()
