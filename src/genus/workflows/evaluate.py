@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from genus.bundle import Bundle, load_bundle
-from genus.data.folder import Picture, plural, scan
+from genus.data.catalog import Picture
+from genus.data.folder import scan
 from genus.data.loader import default_workers, in_threads
-from genus.errors import DataError, UsageError
+from genus.errors import DataError, UsageError, plural
 from genus.evaluation.learning_curve import LearningCurve
 from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
@@ -123,9 +124,11 @@ def _own_test_part(run: Run, bundle: Bundle) -> list[Candidate]:
 
 
 def _test_part_of(data: Path, on_event: OnEvent) -> list[Candidate]:
-    catalog = scan(data)
+    catalog = scan(data, for_training=False)
     for caution in catalog.cautions:
         on_event(Caution(caution))
+    if catalog.bad:
+        on_event(Caution(f"{plural(len(catalog.bad), 'file')} cannot be read: {catalog.bad[0].path} for one."))
     test = [picture for picture in catalog.pictures if picture.part == Part.TEST]
     return _candidates(test or catalog.pictures)
 

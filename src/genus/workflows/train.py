@@ -12,7 +12,8 @@ import torch
 
 from genus.bundle import Bundle, add_to_record, load_bundle, save_bundle
 from genus.config import TrainConfig
-from genus.data.folder import Catalog, scan
+from genus.data.catalog import Catalog
+from genus.data.folder import scan
 from genus.engine.device import freed_memory_kept
 from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
@@ -74,7 +75,9 @@ def _train(
         if compute.device.type == "cpu":
             stack.enter_context(freed_memory_kept())
         learner = stack.enter_context(open_learner(start, config, compute, len(catalog.pictures), on_event))
-        dataset = prepare_dataset(catalog, config, start.preprocess, run, on_event, compute.workers, learner.consumer)
+        dataset = prepare_dataset(
+            catalog, config, start.preprocess, run, on_event, compute.workers, learner.consumer, start.ancestors
+        )
         learnt = learner.learn(dataset, run)
         building = run.building
         save_bundle(_bundle(config, start, dataset, compute, learnt), building)
