@@ -1,6 +1,7 @@
 """Options: which source wins, and what is said about a wrong one before any work starts."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genus.config import PRESETS, AugmentName, Head, PrecisionName, TrainConfig, compose
+from genus.config import CONFIG, PRESETS, TrainConfig, compose
 from genus.errors import UsageError
-from genus.workflows.run_folder import CONFIG, write_config
+from genus.run import Run
+from genus.types import AugmentName, HeadName, PrecisionName
 
 
 @pytest.fixture
@@ -103,6 +105,9 @@ def test_keys_of_a_file_may_be_spelled_like_the_flags(toml: Path, tmp_path: Path
         ({"workers": 257}, None, "", "--workers cannot be 257"),
         ({"seed": -1}, None, "", "--seed cannot be -1"),
         ({"seed": 2**31}, None, "", "--seed cannot be 2147483648"),
+        ({}, None, f"lr = 1{'0' * 400}", "--lr cannot be inf"),
+        ({"out": ""}, None, "", "--out is empty. Give a path."),
+        ({}, None, 'split = "a\\u0000b"', "--split is a path with a zero byte"),
         ({"from_run": "a", "weights": "b"}, None, "", "--from and --weights both"),
         ({}, None, "epochs = ", "is not valid TOML"),
         ({}, None, "epochs = 1\nepochs = 2", "is not valid TOML"),
@@ -118,7 +123,7 @@ def test_what_is_wrong_is_said(flags: dict[str, Any], preset: str | None, conten
 def test_files_that_are_none(tmp_path: Path, toml: Path) -> None:
     with pytest.raises(UsageError, match=r"Cannot read the config file .*missing\.toml: No such file"):
         compose({}, None, tmp_path / "missing.toml")
-    with pytest.raises(UsageError, match="Cannot read the config file"):
+    with pytest.raises(UsageError, match="is a folder, not a file"):
         compose({}, None, tmp_path)
     for content in (b"\xff\xfe", b"\x80\x04N.", b"a = " + b"[" * 50_000, b"epochs = " + b"9" * 5000):
         toml.write_bytes(content)
@@ -149,7 +154,7 @@ CONFIGS = st.builds(
     lr=st.floats(0, 10, exclude_min=True, exclude_max=True),
     lrf=st.floats(0, 1),
     freeze_layers=st.booleans(),
-    head=st.sampled_from(get_args(Head)),
+    head=st.sampled_from(get_args(HeadName)),
     image_size=st.none() | st.integers(32, 2048),
     augment=st.sampled_from(get_args(AugmentName)),
     class_weights=st.booleans(),
@@ -166,12 +171,12 @@ CONFIGS = st.builds(
 @given(config=CONFIGS)
 def test_the_config_of_a_run_repeats_it(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp()
-    write_config(folder, config, workers=3)
+    Run(folder).write_config(config, workers=3)
     assert compose({}, None, folder / CONFIG) == dataclasses.replace(config, workers=3)
 
 
 def test_where_to_write_and_whether_to_go_on_belong_to_one_run_only(tmp_path: Path) -> None:
-    write_config(tmp_path, compose({"out": "x", "resume": True}), model="vgg11")
+    Run(tmp_path).write_config(TrainConfig(out=Path("x"), resume=True), model="vgg11")
     assert compose({}, None, tmp_path / CONFIG) == TrainConfig(model="vgg11")
 
 
@@ -180,3 +185,51 @@ def test_to_dict_is_plain_json() -> None:
     assert set(values) == {field.name for field in dataclasses.fields(TrainConfig)}
     assert values["out"] == str(Path("a/b"))
     assert {type(value) for value in values.values()} <= {str, int, float, bool, type(None)}
+
+
+# A run that goes on
+
+
+def interrupted(config: TrainConfig, folder: Path) -> None:
+    Run(folder).write_config(config, model="vit_tiny_patch16", device="cpu", precision="bf16", workers=2)
+
+
+def test_a_run_goes_on_with_its_own_options(tmp_path: Path) -> None:
+    interrupted(compose({"freeze_until": 2, "lr": 0.5, "data": "photos"}, "quick"), tmp_path)
+    found = compose({"out": tmp_path, "resume": True})
+    assert (found.freeze_until, found.lr, found.head, found.model) == (2, 0.5, "linear", "vit_tiny_patch16")
+    assert (found.out, found.resume, found.data, found.workers) == (tmp_path, True, Path("photos"), 2)
+    same = {"lr": 0.5, "freeze_until": 2, "model": "auto", "precision": "auto", "data": Path.cwd() / "photos"}
+    assert compose({**same, "out": tmp_path, "resume": True}, "quick") == found
+
+
+def test_other_options_than_the_runs_are_listed(tmp_path: Path) -> None:
+    interrupted(TrainConfig(), tmp_path)
+    given = {"epochs": 5, "lr": 1e-4, "freeze_until": 3, "precision": "fp32", "data": "elsewhere"}
+    with pytest.raises(UsageError) as caught:
+        compose({**given, "out": tmp_path, "resume": True})
+    for told in (
+        f"The run in {tmp_path} was started with other options",
+        "--epochs (the run: 100, given: 5)",
+        "--freeze-until (the run: none, given: 3)",
+        "--precision (the run: bf16, given: fp32)",
+        "--data (the run: data, given: elsewhere)",
+    ):
+        assert told in str(caught.value)
+    assert "--lr" not in str(caught.value)
+
+
+def test_which_run_is_to_go_on(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--resume needs --out"):
+        compose({"resume": True})
+    assert compose({"resume": True, "out": tmp_path}) == TrainConfig(resume=True, out=tmp_path)  # nothing there yet
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX only")
+@pytest.mark.parametrize("key", ["split", "weights"])
+def test_a_pipe_is_no_file_to_read(key: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="is a pipe, not a file"):
+        compose({key: str(tmp_path / "pipe"), "model": "vgg11"})
+    with pytest.raises(UsageError, match="is a pipe, not a file"):
+        compose({}, None, tmp_path / "pipe")

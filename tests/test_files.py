@@ -13,8 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genus import files
-from genus.errors import MachineError
-from genus.files import WriteBehind, atomic, json_text, make_folder, probe_writable, write_json, write_text
+from genus.errors import MachineError, ModelError, UsageError
+from genus.files import (
+    WriteBehind,
+    atomic,
+    irregular,
+    json_text,
+    make_folder,
+    probe_writable,
+    require_regular_file,
+    write_json,
+    write_text,
+)
 from tests.corpus import unprivileged_folder
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
@@ -39,7 +49,7 @@ def test_new_content_replaces_the_old(target: Path) -> None:
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), KeyboardInterrupt(), MachineError("no")])
 def test_an_exception_inside_leaves_the_old(error: BaseException, target: Path) -> None:
-    with pytest.raises(type(error)), atomic(target) as temporary:  # noqa: PT012
+    with pytest.raises(type(error)), atomic(target) as temporary:
         temporary.write_text("half")
         raise error
     assert target.read_text() == "old"
@@ -217,3 +227,19 @@ def test_no_number_is_no_json(value: object, target: Path) -> None:
     with pytest.raises(ValueError, match="Out of range float"):
         write_json(target, value)
     assert target.read_text() == "old"
+
+
+@posix
+def test_what_is_no_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("pipe")
+    found = {name: irregular(tmp_path / name) for name in ("pipe", "file", "link", "missing", ".", "a\0b")}
+    kinds = {"pipe": "a pipe", "file": None, "link": "a pipe", "missing": None, ".": "a folder", "a\0b": None}
+    assert found == kinds
+    assert irregular("/dev/zero") == "a device"
+    require_regular_file(tmp_path / "file")
+    with pytest.raises(UsageError, match=r"pipe is a pipe, not a file\. Give a regular file\."):
+        require_regular_file(tmp_path / "pipe")
+    with pytest.raises(ModelError):
+        require_regular_file(tmp_path, ModelError)

@@ -1,7 +1,10 @@
 """One picture, one answer: whatever the form, the company and the thread it comes in."""
 
+import io
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,9 +17,9 @@ from genus.architecture import Architecture
 from genus.bundle import Bundle, save_bundle
 from genus.data.decode import decode
 from genus.engine.torch_engine import Normalise
-from genus.errors import MachineError, ModelError, PictureError, UsageError
+from genus.errors import GenusError, MachineError, ModelError, PictureError, UsageError
 from genus.models.backbone import module
-from genus.predictor import Predictor, load
+from genus.predictor import Predictions, Predictor, load
 from genus.probabilities import softmax
 from genus.types import Prediction, Preprocess
 from tests import corpus
@@ -63,11 +66,75 @@ def test_the_answer_is_softmax_of_the_model_on_the_decoded_picture(predictor: Pr
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_path_text_bytes_and_image_are_the_same_picture(kind: str, predictor: Predictor, tmp_path: Path) -> None:
+def test_every_form_of_a_picture_gives_the_same_answer(kind: str, predictor: Predictor, tmp_path: Path) -> None:
     path = tmp_path / "picture"
     path.write_bytes(corpus.encode(corpus.scene((50, 40)), kind))
-    first, *others = (predictor.predict(source) for source in (path, str(path), path.read_bytes(), Image.open(path)))
-    assert others == [first] * 3
+    data = path.read_bytes()
+    written = io.BytesIO()
+    written.write(data)  # its position is the end
+    sources = [path, str(path), data, bytearray(data), memoryview(data), written, Image.open(path)]
+    with path.open("rb") as file:
+        answers = list(predictor.predict([*sources, file, np.asarray(Image.open(path))]))
+    alone = predictor.predict(path)
+    assert [predictor.predict(source) for source in sources] == [alone] * 7
+    assert [answer.label for answer in answers] == [alone.label] * 9
+    assert [answer.probability for answer in answers] == pytest.approx([alone.probability] * 9, abs=1e-6)
+
+
+def test_grey_pixels_and_parts_of_a_larger_array(predictor: Predictor) -> None:
+    pixels = np.asarray(corpus.scene((50, 40)))
+    grey = pixels[:, :, 0]
+    assert predictor.predict(grey) == predictor.predict(np.repeat(grey[:, :, None], 3, axis=2))
+    assert predictor.predict(pixels[::-1, ::2]) == predictor.predict(pixels[::-1, ::2].copy())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [3, None, 0.5, object(), [3], ["a.jpg", None], torch.zeros(3, 4, 4), np.zeros((4, 4, 3)), [[b"x"]]]
+    + [np.zeros(shape, np.uint8) for shape in ((4,), (4, 4, 1), (4, 4, 4), (3, 4, 4), (2, 4, 4, 3))]
+    + [io.StringIO("text")],
+    ids=repr,
+)
+def test_anything_else_is_a_type_error_that_names_what_is_taken(source: object, predictor: Predictor) -> None:
+    with pytest.raises(TypeError, match=r"uint8 array \(H x W x 3 or H x W\)|Open it with 'rb'"):
+        predictor.predict(source)  # type: ignore[call-overload]
+
+
+def test_several_pictures_and_a_folder(predictor: Predictor, photos: list[Path], tmp_path: Path) -> None:
+    alone = list(predictor.predict(photos[:3]))
+    for sources in (photos[:3], tuple(photos[:3]), (photo for photo in photos[:3])):
+        found = predictor.predict(sources)
+        assert (list(found), len(found), found[-1], list(found[1:])) == (alone, 3, alone[2], alone[1:])
+    assert len(predictor.predict([])) == 0
+    for photo in photos[:3]:
+        (tmp_path / photo.name).write_bytes(photo.read_bytes())
+    (tmp_path / "bad.jpg").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("x")
+    in_folder = predictor.predict(tmp_path)
+    assert isinstance(in_folder, Predictions)
+    assert [(Path(row.path).name, row.status, row.error) for row in in_folder.rows[-1:]] == [
+        ("bad.jpg", "error", "empty file")
+    ]
+    assert [answer.label for answer in in_folder[:3]] == [answer.label for answer in alone]
+    with pytest.raises(PictureError, match=r"bad\.jpg: empty file"):
+        in_folder[3]
+
+
+def test_table_of_several_answers(predictor: Predictor, photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = predictor.predict([photos[0], b"", "<b>.jpg"])
+    page = found._repr_html_()
+    assert page.count("<tr>") == 4
+    assert "&lt;b&gt;.jpg" in page
+    assert "<b>" not in page
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(GenusError, match="pip install pandas"):
+        found.to_dataframe()
+    frames = SimpleNamespace(DataFrame=lambda rows, columns: [dict(zip(columns, row, strict=True)) for row in rows])
+    monkeypatch.setitem(sys.modules, "pandas", frames)
+    first, second, _ = found.to_dataframe()
+    assert list(first) == ["path", "status", "label", "probability", "known", "error"]
+    assert (first["path"], first["probability"]) == (str(photos[0]), found[0].probability)
+    assert (second["path"], second["label"], second["error"]) == (None, None, "empty file")
 
 
 @pytest.mark.parametrize("name", SMALLEST)
@@ -100,10 +167,9 @@ def test_predict_names_the_file(predictor: Predictor, photos: list[Path], tmp_pa
     missing = tmp_path / "missing.jpg"
     for source in (missing, str(missing)):
         with pytest.raises(PictureError, match=rf"^{missing}: cannot read: no such file"):
-            predictor.predict_all([photos[0], source])
+            predictor.predict(source)
     with pytest.raises(PictureError, match=r"^The picture: empty file$"):
         predictor.predict(b"")
-    assert predictor.predict_all([]) == []
 
 
 def test_answers_come_before_everything_is_read(predictor: Predictor, photos: list[Path]) -> None:

@@ -1,55 +1,68 @@
 """Every option of a training run, from flags, a TOML file, a preset and the defaults, in this order of weight.
 
-All option errors are found here, before any picture is read. Nothing below the workflows sees the whole: they hand
-each part of the program the few values that it needs.
+``TrainConfig`` is the one place where an option has its name, default, help and group: the flags of ``genus train``
+and the keywords of ``genus.train`` are read off its fields. All option errors are found here, before any picture is
+read. Nothing below the workflows sees the whole: they hand each part of the program the few values that it needs.
 """
 
 import math
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from genus.errors import UsageError, nearest
+from genus.files import irregular, require_regular_file
+from genus.types import AugmentName, EngineName, HeadName, PrecisionName
 
-Head = Literal["adamw", "linear"]
-AugmentName = Literal["none", "light", "strong"]
-PrecisionName = Literal["auto", "fp32", "bf16"]
-Engine = Literal["auto", "torch", "openvino"]
+CONFIG = "config.toml"  # in a run folder: the options as resolved
+Group = Literal["Run", "Data", "Model", "Training", "Evaluation", "Machine"]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What ``--help`` says of an option: its group, a sentence, its default in words where the value says too little,
+    and a name for its value."""
+
+    group: Group
+    help: str
+    default: str | None = None
+    metavar: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """The options of ``genus train``; the names are those of the flags, with underscores."""
 
-    data: Path = Path("data")
-    out: Path | None = None
-    model: str = "auto"
-    weights: str | None = None
-    epochs: int = 100
-    batch_size: int = 32
-    lr: float = 1e-4
-    lrf: float = 0.1
-    freeze_layers: bool = True
-    freeze_until: int | None = None
-    head: Head = "adamw"
-    image_size: int | None = None
-    views: int = 0
-    augment: AugmentName = "light"
-    class_weights: bool = False
-    max_error: float = 0.05
-    cv: int | None = None
-    minutes: float | None = None
-    seed: int = 0
-    device: str = "auto"
-    precision: PrecisionName = "auto"
-    engine: Engine = "auto"
-    workers: int | None = None
-    split: Path | None = None
-    resume: bool = False
-    from_run: Path | None = None
+    data: Annotated[Path, About("Data", "Folder of class folders, or a CSV table.")] = Path("data")
+    split: Annotated[Path | None, About("Data", "split.json of an earlier run: its pictures keep their sides.")] = None
+    out: Annotated[Path | None, About("Run", "Folder to write to.", "runs/<data>-<model>-<n>")] = None
+    resume: Annotated[bool, About("Run", "Go on with the interrupted run in --out, by its own options.")] = False
+    minutes: Annotated[float | None, About("Run", "Fit the training into this time.")] = None
+    seed: Annotated[int, About("Run", "Of the split, the order and the augmentation.")] = 0
+    model: Annotated[str, About("Model", "A name of `genus models`, timm:NAME, or auto.")] = "auto"
+    weights: Annotated[str | None, About("Model", "Weights file, or none: from scratch.", metavar="FILE|none")] = None
+    from_run: Annotated[Path | None, About("Model", "An earlier run to start from.", metavar="RUN")] = None
+    image_size: Annotated[int | None, About("Model", "Side of the input in pixels.", "the model's own")] = None
+    freeze_layers: Annotated[bool, About("Training", "Train the head only.")] = True
+    freeze_until: Annotated[int | None, About("Training", "Train what lies behind N stages.", metavar="N")] = None
+    views: Annotated[int, About("Training", "Random views of each picture that frozen stages also look at.")] = 0
+    head: Annotated[HeadName, About("Training", "How the head of a frozen network is fitted.")] = "adamw"
+    epochs: Annotated[int, About("Training", "Rounds over the training pictures.")] = 100
+    batch_size: Annotated[int, About("Training", "Pictures per step.")] = 32
+    lr: Annotated[float, About("Training", "Learning rate at its peak.")] = 1e-4
+    lrf: Annotated[float, About("Training", "The last learning rate is lr * lrf.")] = 0.1
+    augment: Annotated[AugmentName, About("Training", "Random changes in full training.")] = "light"
+    class_weights: Annotated[bool, About("Training", "Let rare classes count as much as common ones.")] = False
+    max_error: Annotated[float, About("Evaluation", "Share of wrong answers to allow among the known.")] = 0.05
+    cv: Annotated[int | None, About("Evaluation", "First cross-validate in K folds, frozen.", metavar="K")] = None
+    device: Annotated[str, About("Machine", "auto, cpu, cuda, cuda:1, mps.")] = "auto"
+    precision: Annotated[PrecisionName, About("Machine", "Of the computation.")] = "auto"
+    engine: Annotated[EngineName, About("Machine", "What computes a frozen network.", "the fastest, measured")] = "auto"
+    workers: Annotated[int | None, About("Machine", "Threads or processes that read pictures.", "what helps")] = None
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
@@ -75,6 +88,11 @@ class TrainConfig:
         if self.from_run is not None and self.cv:
             raise UsageError("--cv needs a network new to the pictures; that of --from may have seen them.")
 
+    @property
+    def head_only(self) -> bool:
+        """Does the backbone stay as it is?"""
+        return self.freeze_layers and not self.freeze_until
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, for the record of the run."""
         return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
@@ -92,30 +110,57 @@ PRESETS: dict[str, dict[str, Any]] = {
 def compose(flags: Mapping[str, Any], preset: str | None = None, file: Path | None = None) -> TrainConfig:
     """Flags over the TOML ``file`` over the ``preset`` over the defaults. ``flags`` holds only what the user gave.
 
-    Raises UsageError for an unknown preset or key (naming the nearest), a wrong type, or a value out of range.
+    With ``resume``, the run in ``out`` goes on with its own options. Raises UsageError for an unknown preset or key
+    (naming the nearest), a wrong type, a value out of range, and for options that differ from those of the run.
     """
-    values: dict[str, Any] = {}
-    from_file = _read(file) if file else {}
-    preset = preset or from_file.pop("preset", None)
-    from_file.pop("preset", None)
-    if preset is not None:
-        if not isinstance(preset, str) or preset not in PRESETS:
-            raise UsageError(
-                f"There is no preset '{preset}'.{nearest(str(preset), PRESETS)} Known: {', '.join(PRESETS)}."
-            )
-        values |= PRESETS[preset]
-    values |= from_file
-    values |= flags
-    hints = get_type_hints(TrainConfig)
-    for key in values:
-        if key not in hints:
-            raise UsageError(f"There is no option '{key}'.{nearest(key, hints)}")
-    return TrainConfig(**{key: _convert(key, value, hints[key]) for key, value in values.items()})
+    from_file = read_toml(file) if file else {}
+    named = from_file.pop("preset", None)
+    preset = named if preset is None else preset
+    if preset is not None and (not isinstance(preset, str) or preset not in PRESETS):
+        raise UsageError(f"There is no preset '{preset}'.{nearest(str(preset), PRESETS)} Known: {', '.join(PRESETS)}.")
+    given = _converted({**PRESETS.get(preset or "", {}), **from_file, **flags})
+    for key in ("split", "weights"):
+        if (kind := irregular(given.get(key) or "")) not in (None, "a folder"):
+            raise UsageError(f"--{key} {given[key]} is {kind}, not a file. Give a regular file.")
+    if not given.get("resume"):
+        return TrainConfig(**given)
+    if given.get("out") is None:
+        raise UsageError("--resume needs --out: which run is to go on?")
+    stored = given["out"] / CONFIG
+    return resume_options(given, read_toml(stored)) if stored.exists() else TrainConfig(**given)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def resume_options(given: Mapping[str, Any], stored: Mapping[str, Any]) -> TrainConfig:
+    """The options of an interrupted run, from its config.toml (``stored``); where to find it (``out``) is ``given``.
+
+    A given "auto" leaves the run its choice. Raises UsageError with a list where given options differ from the run's.
+    """
+    own = {**_converted(stored), "out": given.get("out"), "resume": True}
+    config = TrainConfig(**own)
+    different = [
+        f"--{flag_name(key)} (the run: {_told(getattr(config, key))}, given: {_told(value)})"
+        for key, value in given.items()
+        if key not in ("out", "resume") and value != "auto" and not _same(value, getattr(config, key))
+    ]
+    if different:
+        raise UsageError(
+            f"The run in {config.out} was started with other options: {'; '.join(different)}. "
+            "Leave them out to go on with it, or start a new run in another --out."
+        )
+    return config
+
+
+def flag_name(key: str) -> str:
+    """The flag of a field, without the dashes."""
+    return "from" if key == "from_run" else key.replace("_", "-")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The options in a TOML file, by field name, and "preset" where it is there. Raises UsageError, also for a key that
+    is no option, naming the nearest."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        require_regular_file(path)
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"Cannot read the config file {path}: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
@@ -130,6 +175,14 @@ def _read(path: Path) -> dict[str, Any]:
     return values
 
 
+def _converted(values: Mapping[str, Any]) -> dict[str, Any]:
+    hints = get_type_hints(TrainConfig)
+    for key in values:
+        if key not in hints:
+            raise UsageError(f"There is no option '{key}'.{nearest(key, hints)}")
+    return {key: _convert(key, value, hints[key]) for key, value in values.items()}
+
+
 def _convert(key: str, value: Any, hint: Any) -> Any:
     """``value`` as the field's type, or UsageError. A whole number may stand for a float, text for a path."""
     options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
@@ -141,22 +194,42 @@ def _convert(key: str, value: Any, hint: Any) -> Any:
                 return value
             choices = get_args(option)
             raise UsageError(
-                f"--{_flag(key)} cannot be '{value}'.{nearest(str(value), choices)} Choose one of {', '.join(choices)}."
+                f"--{flag_name(key)} cannot be '{value}'.{nearest(str(value), choices)} "
+                f"Choose one of {', '.join(choices)}."
             )
-        if option is Path and isinstance(value, (str, Path)):
-            return Path(value)
+        if option is Path and isinstance(value, (str, os.PathLike)):
+            return _path(key, os.fspath(value))
         if option is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
+            return _float(value)
         if type(value) is option:
             return value
     wanted = " or ".join(option.__name__ for option in options if option is not type(None))
-    raise UsageError(f"--{_flag(key)} has to be {wanted}, not {value!r}.")
+    raise UsageError(f"--{flag_name(key)} has to be {wanted}, not {value!r}.")
+
+
+def _path(key: str, text: str) -> Path:
+    if not text or "\0" in text:
+        raise UsageError(f"--{flag_name(key)} is {'a path with a zero byte' if text else 'empty'}. Give a path.")
+    return Path(text)
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number can be larger than any float
+        return math.inf
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, Path) and isinstance(other, Path):
+        return os.path.realpath(one) == os.path.realpath(other)
+    return one == other
+
+
+def _told(value: Any) -> str:
+    return "none" if value is None else str(value)
 
 
 def _require(condition: bool, key: str, value: object, allowed: str) -> None:
     if not condition:
         raise UsageError(f"--{key} cannot be {value}: it has to be {allowed}.")
-
-
-def _flag(key: str) -> str:
-    return "from" if key == "from_run" else key.replace("_", "-")

@@ -1,18 +1,24 @@
 """The one atomic writer: a file that genus writes is there complete, or not at all.
 
-Order: write a temporary file beside the target, fsync it, rename it over the target, fsync the folder.
+Order: write a temporary file beside the target, fsync it, rename it over the target, fsync the folder. And the one
+look at a file before it is read: a pipe or a device would block the reader, or never end.
 """
 
 import contextlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from genus.errors import MachineError
+from genus.errors import GenusError, MachineError, UsageError
+
+_SPECIAL = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+
+PREFIX, SUFFIX = ".genus-", ".tmp"  # of the temporary files beside their targets
 
 
 @contextlib.contextmanager
@@ -21,7 +27,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Raises MachineError when the folder cannot be written or the disk is full; nothing is left behind then.
     """
-    temporary = path.with_name(f".genus-{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
     try:
         temporary.touch(exist_ok=False)
     except OSError as error:
@@ -111,9 +117,41 @@ def make_folder(path: Path) -> None:
 def probe_writable(folder: Path) -> None:
     """Raise MachineError now, not after hours of training, when ``folder`` cannot be written."""
     make_folder(folder)
-    with atomic(folder / ".probe"):
+    probe = folder / f"{PREFIX}probe{SUFFIX}"
+    with atomic(probe):
         pass
-    (folder / ".probe").unlink(missing_ok=True)
+    probe.unlink(missing_ok=True)
+
+
+def is_leftover(name: str) -> bool:
+    """Is a file of this name what a killed process had begun to write?"""
+    return name.startswith(PREFIX) and name.endswith(SUFFIX)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes had begun to write into ``folder``; nobody else may be writing there."""
+    for path in folder.glob(f"{PREFIX}*{SUFFIX}"):
+        path.unlink(missing_ok=True)
+
+
+def irregular(path: str | os.PathLike[str]) -> str | None:
+    """What ``path`` is where it is no regular file: "a folder", "a pipe", "a socket" or "a device".
+
+    None for a regular file, and for what is not there or out of reach: opening it says why.
+    """
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 (called for every picture)
+    except (OSError, ValueError):
+        return None
+    if stat.S_ISREG(mode):
+        return None
+    return "a folder" if stat.S_ISDIR(mode) else _SPECIAL.get(stat.S_IFMT(mode), "a device")
+
+
+def require_regular_file(path: str | os.PathLike[str], error: type[GenusError] = UsageError) -> None:
+    """Raise ``error`` where ``path`` is a folder, a pipe, a socket or a device, which cannot be read as a file."""
+    if kind := irregular(path):
+        raise error(f"{path} is {kind}, not a file. Give a regular file.")
 
 
 def _cannot_write(path: Path, error: OSError) -> MachineError:

@@ -1,12 +1,19 @@
 """Frozen values that cross the boundaries between modules. Nothing here imports torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal
 
 RGB = tuple[float, float, float]
 Resample = Literal["bicubic", "bilinear"]
+HeadName = Literal["adamw", "linear"]
+AugmentName = Literal["none", "light", "strong"]
+PrecisionName = Literal["auto", "fp32", "bf16"]
+Precision = Literal["fp32", "bf16"]
+EngineName = Literal["auto", "torch", "openvino"]
+DecodeRule = Literal["full-range", "draft-cut", "draft"]
 
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
 IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
@@ -30,9 +37,12 @@ class Preprocess:
 
     ``decode`` names the rule by which a file becomes these pixels, so that a later, better rule cannot silently
     change the answers of an existing model. By every rule, a JPEG is decoded at the smallest of 1/1, 1/2, 1/4,
-    1/8 of its size that is not below the resized picture; all other formats are decoded in full. Then
-    ``"draft-cut"`` cuts the central square at whole pixels and resamples it alone; ``"draft"``, the rule of the
-    first models, keeps fractions of a pixel and leaves the work to Pillow.
+    1/8 of its size that is not below the resized picture; all other formats are decoded in full.
+
+    ``"full-range"``, that of new models, scales a picture of more than 8 bits a channel by the smallest usual depth
+    that holds its values, follows the gamma of a PNG, cuts the central square at whole pixels and resamples it alone.
+    ``"draft-cut"`` takes 16 bits for what they are, and ignores gamma. ``"draft"``, the rule of the first models, does
+    so, too, but keeps fractions of a pixel and leaves the resampling to Pillow.
     """
 
     size: int
@@ -40,7 +50,7 @@ class Preprocess:
     std: RGB = IMAGENET_STD
     resample: Resample = "bicubic"
     crop: float = 1.0
-    decode: Literal["draft-cut", "draft"] = "draft-cut"
+    decode: DecodeRule = "full-range"
 
     @property
     def short_side(self) -> int:
@@ -84,6 +94,23 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictionRow:
+    """What became of one picture: its ``prediction``, or the ``error`` for which there is none (else empty).
+
+    ``path`` is as the user gave it, and empty for a picture that came from no file.
+    """
+
+    path: str
+    prediction: Prediction | None
+    error: str
+
+    @property
+    def status(self) -> str:
+        """``ok`` or ``error``."""
+        return "error" if self.prediction is None else "ok"
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """``done`` of ``total`` pieces of ``task`` are finished."""
 
@@ -107,6 +134,13 @@ class Caution:
 
 
 @dataclass(frozen=True, slots=True)
+class RunOpened:
+    """From now on a training writes to ``folder``; interrupted, it goes on from there with ``--resume``."""
+
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
 class EpochResult:
     """One line of ``metrics.jsonl``. Losses are means over pictures (nats); accuracies lie in 0..1; ``lr`` is the peak
     rate of all parameter groups but the head's, at the epoch's last step."""
@@ -120,7 +154,25 @@ class EpochResult:
     seconds: float
 
 
-Event = Progress | Note | Caution | EpochResult
+def quality(accuracy: float, loss: float) -> tuple[float, float]:
+    """What makes one epoch better than another on validation: a higher accuracy, and among equals a lower loss.
+
+    A tuple to be compared: the larger, the better.
+    """
+    return accuracy, -loss
+
+
+def best_epoch(history: Iterable[EpochResult]) -> EpochResult | None:
+    """The epoch whose weights are kept, the first of equals; None without validation."""
+    validated = [
+        (quality(r.val_accuracy, r.val_loss), r)
+        for r in history
+        if r.val_accuracy is not None and r.val_loss is not None
+    ]
+    return max(validated, key=lambda pair: pair[0])[1] if validated else None
+
+
+Event = Progress | Note | Caution | RunOpened | EpochResult
 OnEvent = Callable[[Event], None]
 
 

@@ -271,7 +271,8 @@ def test_one_bad_file_among_good_ones(genus: Genus, trained: Path, drawn: Path, 
     (folder / "15b.jpg").write_bytes(b"<html></html>")
     mixed = genus("predict", trained, folder, "--csv", "-")
     assert mixed.code == 6
-    assert "1 of 31 pictures" in mixed.err
+    assert "31 pictures: " in mixed.err
+    assert "1 error." in mixed.err
     bad = [line for line in mixed.out.splitlines() if "15b" in line]
     assert len(bad) == 1
     assert ",error," in bad[0]

@@ -46,5 +46,5 @@ def test_a_reader_that_has_gone_away_gets_no_traceback() -> None:
     assert process.stderr
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait() == 1
+    assert process.wait() == 141
     process.stderr.close()

@@ -47,7 +47,8 @@ def test_heat_maps_in_the_frame_of_the_picture(genus: Genus, trained: Path, pict
     before = {path: path.read_bytes() for path in pictures.rglob("*.*")}
     result = genus("explain", trained, pictures, "--out", out)
     assert result.code == 6
-    assert "1 of 3 pictures could not be read" in result.err
+    assert "3 pictures: " in result.err
+    assert "1 error." in result.err
     with Image.open(out / "one-2.heat.png") as heat, Image.open(out / "ONE.heat.png") as other:
         assert heat.size == (240, 160)
         assert other.size == (120, 120)
@@ -106,9 +107,23 @@ def test_a_folder_with_other_files_is_left_alone(genus: Genus, trained: Path, pi
     assert result.code == 2
     assert not list(pictures.rglob("*.heat.png"))
     run = shutil.copytree(trained, tmp_path / "run")
-    again = [genus("explain", run, pictures / "one.jpg").code for _ in range(2)]
-    assert again == [0, 0]
-    assert (run / "explanations" / "one.heat.png").exists()
+    heat = run / "explanations" / "one.heat.png"
+    first = genus("explain", run, pictures / "one.jpg")
+    assert (first.code, heat.exists()) == (0, True)
+    heat.write_bytes(b"kept")
+    again = genus("explain", run, pictures / "one.jpg")
+    assert (again.code, heat.read_bytes()) == (2, b"kept")
+    assert "replace it with --force" in again.err
+    assert genus("explain", run, pictures / "one.jpg", "--force").code == 0
+    assert heat.read_bytes() != b"kept"
+
+
+def test_what_is_unknown_is_called_so(genus: Genus, trained: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (80, 80, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    result = genus("explain", trained, tmp_path / "noise.png", "--out", tmp_path / "out")
+    assert "noise.png  unknown; perhaps " in result.out
+    assert "noise.heat.png" in result.out
 
 
 def test_from_python(trained: Path, pictures: Path, tmp_path: Path) -> None:

@@ -4,13 +4,16 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.cli.conftest import SPECIES, Genus
 
@@ -22,8 +25,14 @@ def rows_of(text: str) -> list[dict[str, str]]:
 def test_csv_json_and_table_tell_the_same(genus: Genus, trained: Path, drawn: Path, tmp_path: Path) -> None:
     result = genus("predict", trained, drawn / "rose", "--csv", tmp_path / "a.csv", "--json", tmp_path / "a.jsonl")
     assert (result.code, result.out) == (0, "")
+    counts = Counter(line["known"] for line in map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines()))
+    told = ", ".join(
+        f"{counts[known]} {word}" for known, word in ((True, "known"), (False, "unknown")) if counts[known]
+    )
+    assert result.err == f"30 pictures: {told}. Written to {tmp_path / 'a.csv'} and {tmp_path / 'a.jsonl'}.\n"
+    assert (tmp_path / "a.csv").read_bytes().startswith(b"\xef\xbb\xbfpath,")  # without it, Excel shows umlauts wrong
     table = genus("predict", trained, drawn / "rose").out.splitlines()
-    rows = rows_of((tmp_path / "a.csv").read_text(encoding="utf-8"))
+    rows = rows_of((tmp_path / "a.csv").read_text(encoding="utf-8-sig"))
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
     assert list(rows[0]) == ["path", "status", "label", "probability", "known", "error"]
     assert len(rows) == len(lines) == len(table) == 30
@@ -60,6 +69,57 @@ def test_missing_file_gets_its_row(genus: Genus, trained: Path, drawn: Path) -> 
     assert "no such file" in first["error"]
 
 
+def test_everything_named_or_found_has_a_row(genus: Genus, trained: Path, drawn: Path, tmp_path: Path) -> None:
+    folder, far = tmp_path / "new", shutil.copytree(drawn / "tulip", tmp_path / "far")
+    folder.mkdir()
+    picture = Image.open(drawn / "rose/00.jpg")
+    for name, kind in (("a.jpg", "JPEG"), ("b", "PNG"), ("c.tmp", "WEBP")):
+        picture.save(folder / name, kind)
+    (folder / "notes.txt").write_text("x")
+    (folder / "linked").symlink_to(far)
+    result = genus("predict", trained, folder, tmp_path / "gone [1].jpg", "--csv", "-")
+    assert result.code == 6
+    rows = {Path(row["path"]).name: row for row in rows_of(result.out)}
+    assert [name for name, row in rows.items() if row["status"] == "ok"] == ["a.jpg", "b", "c.tmp"]
+    assert "no such file" in rows["gone [1].jpg"]["error"]
+    assert "a link to a folder outside" in rows["linked"]["error"]
+    assert result.err.splitlines()[0].startswith("5 pictures: ")
+    assert "2 errors." in result.err
+    assert "Left alone, being no pictures: 1 .txt." in result.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX only")
+def test_a_pipe_is_not_waited_for_and_a_device_not_replaced(
+    genus: Genus, trained: Path, drawn: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    result = genus("predict", trained, tmp_path / "pipe.jpg", "/dev/zero", drawn / "rose/00.jpg", "--csv", "/dev/null")
+    assert result.code == 6
+    assert "2 errors" in result.err
+    assert Path("/dev/null").is_char_device()
+    for option in ("--config", "--split", "--weights"):
+        refused = genus("train", drawn, option, tmp_path / "pipe.jpg", "--out", tmp_path / "run")
+        assert (refused.code, "is a pipe, not a file" in refused.err) == (2, True)
+
+
+def test_another_error_among_the_known_is_decided_by_the_stored_evidence(
+    genus: Genus, trained: Path, drawn: Path, tmp_path: Path
+) -> None:
+    for value, told in (("0", "above 0 and below 1"), ("nan", "above 0")):
+        result = genus("predict", trained, drawn, "--max-error", value)
+        assert (result.code, told in result.err) == (2, True)
+    known = {}
+    for value in (0.01, 0.2, 0.6):
+        result = genus("predict", trained, drawn, "--max-error", value, "--csv", "-")
+        assert result.code == 0, result.err
+        known[value] = sum(row["known"] == "true" for row in rows_of(result.out))
+        assert ("cannot show an error of at most 0.01" in result.err) == (value == 0.01)
+    assert 0 == known[0.01] < known[0.2] < known[0.6]
+    assert known[0.2] == sum(
+        row["known"] == "true" for row in rows_of(genus("predict", trained, drawn, "--csv", "-").out)
+    )
+
+
 def test_probabilities_do_not_depend_on_neighbours(genus: Genus, trained: Path, drawn: Path) -> None:
     together = rows_of(genus("predict", trained, drawn / "rose", "--csv", "-").out)[7]
     alone = rows_of(genus("predict", trained, drawn / "rose/07.jpg", "--csv", "-").out)[0]
@@ -82,7 +142,7 @@ def test_killed_run_keeps_what_it_had(trained: Path, drawn: Path, tmp_path: Path
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "a.csv").exists()
-    kept = partial.read_text(encoding="utf-8")
+    kept = partial.read_text(encoding="utf-8-sig")
     whole = rows_of(kept[: kept.rindex("\n") + 1])
     assert len(whole) > 10
     assert {row["status"] for row in whole} == {"ok"}

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,10 @@ import pytest
 from PIL import Image
 
 import genus as package
-from genus.cli.truth import with_explicit_truth
-from genus.config import TrainConfig
+from genus.cli.train import with_explicit_truth
+from genus.config import TrainConfig, flag_name
 from genus.types import ignore_events
-from genus.workflows.compute import choose_compute
-from genus.workflows.run_folder import with_measured_epochs
+from genus.workflows.tasks.compute import choose_compute
 from tests.cli.conftest import FAST, SPECIES, Genus
 
 
@@ -204,8 +203,6 @@ def test_minutes_fit_the_epochs(genus: Genus, drawn: Path, tmp_path: Path) -> No
     assert "minutes" not in resolved
     trained = len((tmp_path / "r/metrics.jsonl").read_text().splitlines())
     assert trained == epochs or f"Stopped after epoch {trained}: no improvement" in result.err
-    going_on = TrainConfig(resume=True, minutes=9, epochs=10_000)
-    assert with_measured_epochs(going_on, tmp_path / "r") == TrainConfig(resume=True, epochs=epochs)
 
 
 def test_presets_and_config_file_compose(genus: Genus, drawn: Path, tmp_path: Path) -> None:
@@ -242,5 +239,37 @@ def test_python_users_get_the_same(drawn: Path, tmp_path: Path) -> None:
         (["train", "--freeze-layers"], ["train", "--freeze-layers", "True"]),
     ],
 )
-def test_bare_freeze_layers_means_true(given: list[str], understood: list[str]) -> None:
+def test_bare_freeze_layers_means_true(
+    given: list[str], understood: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
     assert with_explicit_truth(given) == understood
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("Flase", "'False'"), ("Ture", "'True'"), ("flase", "'False'"), ("off", "")]
+)
+def test_a_mistyped_truth_is_no_folder(word: str, meant: str, genus: Genus, drawn: Path) -> None:
+    for arguments in ([word, drawn], [word], [f"={word}", drawn]):
+        flag = ["--freeze-layers", *arguments]
+        if arguments[0] != word:
+            flag = [f"--freeze-layers={word}", drawn]
+        result = genus("train", *flag)
+        assert result.code == 2
+        assert f"--freeze-layers cannot be '{word}'." in result.err
+        assert meant in result.err
+        assert "Choose True or False" in result.err
+
+
+def test_every_option_has_its_flag_group_and_default(genus: Genus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    page = genus("train", "--help").out
+    for group in ("Run", "Data", "Model", "Training", "Evaluation", "Machine"):
+        assert f"─ {group} ─" in page
+    for field in fields(TrainConfig):
+        line = next(line for line in page.splitlines() if f" --{flag_name(field.name)} " in line or "DATA  " in line)
+        assert len(line.split()) > 3
+    assert "Default: 100." in page
+    assert "Default: 0.0001." in page
+    assert "adamw|linear" in page

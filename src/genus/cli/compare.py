@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genus.cli.console import Screen, say, show_table, shown
+from genus.cli.console import Screen
+from genus.cli.results import show_table
+from genus.cli.streams import say
 
 if TYPE_CHECKING:
     from genus.workflows.compare import CompareResult
@@ -28,7 +30,7 @@ def compare(
     show_table(
         ("", "run", "accuracy", "95 % interval", "right where the other is wrong"),
         [
-            (name, shown(str(run)), f"{e.value:.4f}", f"{e.low:.3f} to {e.high:.3f}", str(alone))
+            (name, str(run), f"{e.value:.4f}", f"{e.low:.3f} to {e.high:.3f}", str(alone))
             for name, run, e, alone in (
                 ("A", result.run_a, result.a, found.only_a),
                 ("B", result.run_b, result.b, found.only_b),
@@ -37,7 +39,8 @@ def compare(
         right=(2, 4),
     )
     say()
-    say(verdict(result))
+    for line in verdict(result).split("\n"):
+        say(line)
 
 
 def verdict(result: "CompareResult") -> str:

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from genus.cli.console import Screen, say, show_evaluation
+from genus.cli.console import Screen
+from genus.cli.results import answer_line, show_evaluation
+from genus.cli.streams import say
 
 
 def demo(
@@ -20,11 +22,10 @@ def demo(
 
     with Screen() as screen:
         result = run_demo(out, seed, screen)
-    show_evaluation(result.training.test)
+    show_evaluation(result.training.test, result.training.sentence)
     say("Six test pictures:")
     for row in result.rows:
-        answer = f"{row.prediction.label} {row.prediction.probability:.1%}" if row.prediction else row.error
-        say(f"  {row.path}  {answer}")
+        say(f"  {answer_line(row.path, row.prediction, row.error, top=1)}")
     say()
     for path, what in result.files:
         say(f"{path}  {what}")

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genus.cli.console import Screen, say, show_evaluation, show_table, shown
+from genus.cli.console import Screen
+from genus.cli.results import show_evaluation, show_table
+from genus.cli.streams import say
 
 if TYPE_CHECKING:
     from genus.evaluation.learning_curve import LearningCurve
-    from genus.workflows.study import Suspect
+    from genus.workflows.tasks.studies import Suspect
 
 LISTED = 10
 
@@ -20,6 +22,10 @@ def evaluate(
         Path | None,
         typer.Argument(help="Other pictures in class folders. Default: the run's test part.", show_default=False),
     ] = None,
+    all_pictures: Annotated[
+        bool,
+        typer.Option("--all-pictures", help="Include pictures that the run was trained on or decided by, and say so."),
+    ] = False,
     learning_curve: Annotated[
         bool, typer.Option("--learning-curve", help="Also: what would more pictures bring, and of which class?")
     ] = False,
@@ -36,9 +42,22 @@ def evaluate(
 
     with Screen() as screen:
         result = evaluate_run(
-            run, data, learning_curve=learning_curve, label_errors=label_errors, device=device, on_event=screen
+            run,
+            data,
+            all_pictures=all_pictures,
+            learning_curve=learning_curve,
+            label_errors=label_errors,
+            device=device,
+            on_event=screen,
         )
-    show_evaluation(result.test)
+    show_evaluation(result.test, result.sentence)
+    if result.strangers:
+        found = result.strangers
+        say(
+            f"{found.n} pictures are of classes that the model does not have: it calls {found.unknown.value:.1%} of "
+            f"them unknown ({found.unknown.low:.1%} to {found.unknown.high:.1%})."
+        )
+        say()
     written = ["report.html", "metrics.json", "confusion.csv", "confusion.png"]
     if result.curve:
         _show_curve(result.curve, result.classes)
@@ -46,7 +65,8 @@ def evaluate(
     if result.suspects is not None:
         _show_suspects(result.suspects)
         written.append("label_errors.csv")
-    say(f"Written to {result.out}: {', '.join(written)}")
+    if result.out:
+        say(f"Written to {result.out}: {', '.join(written)}")
 
 
 def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:
@@ -69,7 +89,7 @@ def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:
         found = curve.gains[best]
         assert found
         say(
-            f"Photograph next: {shown(classes[best])} ({100 * found.value:+.1f} points of recall for twice as many, "
+            f"Photograph next: {classes[best]} ({100 * found.value:+.1f} points of recall for twice as many, "
             f"{100 * found.low:+.1f} to {100 * found.high:+.1f})."
         )
 
@@ -80,8 +100,7 @@ def _show_suspects(suspects: "list[Suspect]") -> None:
         say("No label is doubtful.")
         return
     rows = [
-        (shown(str(one.path)), shown(one.label), f"{one.own:.3f}", shown(one.suggested), f"{one.other:.3f}")
-        for one in suspects[:LISTED]
+        (str(one.path), one.label, f"{one.own:.3f}", one.suggested, f"{one.other:.3f}") for one in suspects[:LISTED]
     ]
     show_table(("picture", "label", "probability", "looks like", "probability"), rows, right=(2, 4))
     say()

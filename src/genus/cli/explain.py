@@ -1,20 +1,26 @@
 """``genus explain``."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from genus.cli.console import Screen, say, shown
-from genus.cli.predict import SOME_FAILED, stdin_lines
+from genus.cli.console import Screen
+from genus.cli.predict import finish, kind_of
+from genus.cli.results import answer_line
+from genus.cli.streams import say, stdin_lines
 
 
 def explain(
-    run: Annotated[Path, typer.Argument(help="Folder that `genus train` wrote.")],
-    paths: Annotated[list[str], typer.Argument(help="Pictures, folders, patterns; - reads paths from stdin.")],
+    run: Annotated[Path, typer.Argument(help="Folder that `genus train` wrote.", metavar="RUN")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Pictures, folders, patterns; - reads paths from stdin.", metavar="PATH...")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Folder for the PNGs. Default: RUN/explanations.", show_default=False)
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace earlier explanations in that folder.")] = False,
     label: Annotated[
         str | None, typer.Option(help="Explain this class instead of the model's answer.", show_default=False)
     ] = None,
@@ -33,24 +39,18 @@ def explain(
 
     Example: genus explain runs/photos-swin_tiny-1 holiday/*.jpg --windows
     """
+    from genus.data.find import find_pictures
     from genus.predictor import load
-    from genus.workflows.explain import EXPLANATIONS, explain_paths
-    from genus.workflows.predict import find_pictures
+    from genus.workflows.explain import EXPLANATIONS, explain_found
 
-    pictures = find_pictures([line for path in paths for line in (stdin_lines() if path == "-" else [path])])
+    found = find_pictures([line for path in paths for line in (stdin_lines() if path == "-" else [path])])
     chosen = {"attention": attention, "patches": patches, "windows": windows, "hierarchy": hierarchy}
+    figures = [name for name, wanted in chosen.items() if wanted]
     predictor, folder = load(run, device=device), out or run / EXPLANATIONS
-    failed = 0
+    counts: Counter[str] = Counter()
     with Screen() as screen:
-        figures = [name for name, wanted in chosen.items() if wanted]
-        for one in explain_paths(predictor, pictures, folder, label=label, figures=figures, on_event=screen):
-            found = one.row.prediction
-            failed += found is None
-            if found is None:
-                say(f"{shown(one.row.path)}  error: {shown(one.row.error)}")
-            else:
-                say(f"{shown(one.row.path)}  {shown(found.label)} {found.probability:.1%}  {shown(one.files[0].name)}")
-    say(f"Written to {folder}.")
-    if failed:
-        typer.echo(f"{failed} of {len(pictures)} pictures could not be read.", err=True)
-        raise typer.Exit(SOME_FAILED)
+        for one in explain_found(predictor, found, folder, label=label, figures=figures, force=force, on_event=screen):
+            counts[kind_of(one.row)] += 1
+            line = answer_line(one.row.path, one.row.prediction, one.row.error, top=1)
+            say(f"{line}  {one.files[0].name}" if one.files else line)
+    finish(counts, found, f" Written to {folder}.")

@@ -1,6 +1,7 @@
 """``genus models``."""
 
-from genus.cli.console import say, show_table
+from genus.cli.results import show_table
+from genus.cli.streams import say
 
 
 def models() -> None:

@@ -149,7 +149,7 @@ class _Walk:
         try:
             with os.scandir(folder) as entries:
                 for entry in sorted(entries, key=lambda entry: entry.name):
-                    if _is_hidden(entry.name):
+                    if is_hidden(entry.name):
                         self.ignored += 1
                     elif entry.is_symlink() and not self._leads_inside(entry):
                         self.outside += 1
@@ -211,7 +211,8 @@ def _identity(folder: str | Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Is a file or folder of this name no business of ours: hidden, or one of the system's?"""
     return name.startswith(".") or name.lower() in _SYSTEM
 
 

@@ -8,26 +8,28 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from genus.bundle import Bundle
-from genus.data.decode import central_square, fit, open_rgb
+from genus.data.decode import open_rgb
+from genus.data.find import Found
 from genus.data.loader import Pixels, chunks
+from genus.data.preprocess import central_square, fit
 from genus.engine.torch_engine import Normalise
 from genus.errors import PictureError, UsageError, nearest
 from genus.explanation.heat import heat_and_features
 from genus.files import atomic, probe_writable, write_text
 from genus.predictor import Predictor
-from genus.report.heat import overlay, to_png
+from genus.report.heat import Box, heat_png, overlay
 from genus.tables import csv_text
-from genus.types import OnEvent, Progress, ignore_events
+from genus.types import OnEvent, PredictionRow, Progress, ignore_events
 from genus.workflows.figures import Look, draw_figure, require_figures
-from genus.workflows.predict import Row, predict_paths
+from genus.workflows.predict import predict_paths
 
 EXPLANATIONS = "explanations"  # the folder in a run, and in it the name of the table
 TABLE = f"{EXPLANATIONS}.csv"
 HEAD = ("path", "status", "label", "probability", "explained", "files", "error")
-LONG_SIDE = 1200  # pixels of the picture under a heat map, at most
+LONG_SIDE = 800  # pixels of a picture beside its heat map
 AT_A_TIME = 16
 HEAT_AT_A_TIME = 4  # on a processor the maps of more do not stay in its cache
 
@@ -36,40 +38,43 @@ HEAT_AT_A_TIME = 4  # on a processor the maps of more do not stay in its cache
 class Explained:
     """The answer for one picture, the class that was ``explained``, and the ``files`` written: none after an error."""
 
-    row: Row
+    row: PredictionRow
     explained: str | None
     files: tuple[Path, ...]
 
 
-def explain_paths(
+def explain_found(
     predictor: Predictor,
-    paths: Sequence[str],
+    found: Found,
     out: Path,
     *,
     label: str | None = None,
     figures: Sequence[str] = (),
+    force: bool = False,
     on_event: OnEvent = ignore_events,
 ) -> Iterator[Explained]:
     """``<name>.heat.png`` for every picture, in order, as they come; ``explanations.csv`` when all are done.
 
     The class explained is ``label``, or the model's answer; ``figures`` are names in ``figures.FIGURES``, each one more
-    PNG a picture. Raises UsageError for a class, figure or folder that does not fit, MachineError when ``out`` cannot
-    be written.
+    PNG a picture. Raises UsageError for a class, figure or folder that does not fit, or, unless ``force``, holds an
+    earlier explanation; MachineError when ``out`` cannot be written.
     """
     bundle = predictor.bundle
     if label is not None and label not in bundle.classes:
         raise UsageError(f"The model has no class '{label}'.{nearest(label, bundle.classes)}")
     require_figures(figures, bundle.model, bundle.architecture.name)
-    if out.is_dir() and any(out.iterdir()) and not (out / TABLE).exists():
-        raise UsageError(f"{out} holds other files. Choose another --out.")
+    _require_free(out, force)
     probe_writable(out)
     done: list[Explained] = []
-    for chunk in chunks(list(zip(paths, _names(paths), strict=True)), AT_A_TIME):
+    for chunk in chunks(list(zip(found.pictures, _names(found.pictures), strict=True)), AT_A_TIME):
         rows = list(predict_paths(predictor, [path for path, _ in chunk]))
         for row, (_, name) in zip(rows, chunk, strict=True):
             done.append(_explain(bundle, row, out / name, label, figures))
-            on_event(Progress("Explaining", len(done), len(paths)))
+            on_event(Progress("Explaining", len(done), len(found.pictures)))
             yield done[-1]
+    for path, reason in found.unread:
+        done.append(Explained(PredictionRow(path, None, reason), None, ()))
+        yield done[-1]
     write_text(out / TABLE, csv_text([HEAD, *map(_csv_row, done)]))
 
 
@@ -89,22 +94,40 @@ def heat_of(bundle: Bundle, pixels: Pixels, classes: Sequence[int]) -> tuple[NDA
 
 def laid_over(picture: Image.Image, heat: NDArray[np.floating], bundle: Bundle) -> Pixels:
     """The whole picture with ``heat`` on the square of it that the model saw."""
+    return overlay(np.asarray(picture), heat, _seen(picture, bundle))
+
+
+def _seen(picture: Image.Image, bundle: Bundle) -> Box:
     rows, columns = central_square(picture.size, bundle.preprocess)
-    return overlay(np.asarray(picture), heat, (columns.start, rows.start, columns.stop, rows.stop))
+    return columns.start, rows.start, columns.stop, rows.stop
 
 
-def _explain(bundle: Bundle, row: Row, stem: Path, label: str | None, figures: Sequence[str]) -> Explained:
+def _require_free(out: Path, force: bool) -> None:
+    """No file of the user is ever replaced, and an earlier explanation with ``force`` only."""
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not (out / TABLE).exists() and not any(out.glob("*.heat.png")):
+        raise UsageError(f"{out} holds other files. Choose another --out.")
+    if not force:
+        raise UsageError(f"{out} holds an earlier explanation. Choose another --out, or replace it with --force.")
+
+
+def _explain(bundle: Bundle, row: PredictionRow, stem: Path, label: str | None, figures: Sequence[str]) -> Explained:
     if row.prediction is None:
         return Explained(row, None, ())
     try:
-        picture = open_rgb(Path(row.path), max(LONG_SIDE, bundle.preprocess.short_side))
+        picture = open_rgb(Path(row.path), max(LONG_SIDE, bundle.preprocess.short_side), bundle.preprocess.decode)
     except PictureError as error:
-        return Explained(Row(row.path, None, str(error)), None, ())
+        return Explained(PredictionRow(row.path, None, str(error)), None, ())
     explained = label or row.prediction.label
     pixels = fit(picture, bundle.preprocess)
     (heat,), _ = heat_of(bundle, pixels[None], [bundle.classes.index(explained)])
-    picture.thumbnail((LONG_SIDE, LONG_SIDE), reducing_gap=2)
-    drawn = {"heat": to_png(laid_over(picture, heat, bundle))}
+    shown = ImageOps.contain(picture, (LONG_SIDE, LONG_SIDE))
+    answer = row.prediction
+    probability = dict(answer.top).get(explained)
+    unknown = answer.known is False
+    box = _seen(shown, bundle)
+    drawn = {"heat": heat_png(np.asarray(shown), heat, box, explained, probability, answer.label, unknown=unknown)}
     if figures:
         look = _look(bundle, pixels, heat)
         drawn |= {name: draw_figure(name, bundle.model, look) for name in figures}

@@ -1,67 +1,46 @@
-"""``genus predict``: names for files, folders, patterns; one bad file never loses the others' rows."""
+"""``genus predict``: a row for every picture; one bad file never loses the others' rows."""
 
-import glob
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-from genus.data.folder import SUFFIXES
-from genus.errors import DataError
+from genus.errors import UsageError
 from genus.files import json_text
 from genus.predictor import Predictor
 from genus.tables import csv_text
-from genus.types import Caution, OnEvent, Prediction, Progress, ignore_events
+from genus.types import Caution, OnEvent, PredictionRow, Progress, ignore_events
+from genus.workflows.tasks.calibrate import known_rule
 
 CSV_HEAD = "path,status,label,probability,known,error\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The answer for one picture: ``prediction``, or ``error``. ``path`` is as the user gave it."""
-
-    path: str
-    prediction: Prediction | None
-    error: str
-
-    @property
-    def status(self) -> str:
-        """``ok`` or ``error``."""
-        return "error" if self.prediction is None else "ok"
-
-
-def predict_paths(predictor: Predictor, paths: Sequence[str], on_event: OnEvent = ignore_events) -> Iterator[Row]:
-    """One Row a picture, in order, as they come; first, where no answer can be known, why."""
+def predict_paths(
+    predictor: Predictor, paths: Sequence[str], on_event: OnEvent = ignore_events
+) -> Iterator[PredictionRow]:
+    """One row a picture, in order, as they come; first, where no answer can be known, why."""
     rule = predictor.bundle.known_rule
     if rule and rule.reason:
         on_event(Caution(rule.reason))
-    for answer in predictor.answers(paths):
-        prediction = None if answer.logits is None else predictor.prediction(answer.logits, answer.distance)
-        yield Row(paths[answer.index], prediction, str(answer.error or ""))
-        on_event(Progress("Predicting", answer.index + 1, len(paths)))
+    for number, row in enumerate(predictor.rows(paths), 1):
+        yield row
+        on_event(Progress("Predicting", number, len(paths)))
 
 
-def find_pictures(arguments: Sequence[str]) -> list[str]:
-    """Files as they are, the pictures below folders, the files of patterns; sorted within each argument.
+def with_max_error(predictor: Predictor, max_error: float) -> Predictor:
+    """``predictor`` with another threshold of known answers: at most ``max_error`` (0..1) of them are wrong.
 
-    A file named outright is kept even if it is missing: it gets its error row. Raises DataError when nothing is left.
+    The threshold is decided by the answers that the bundle keeps as evidence. Raises UsageError where it has none.
     """
-    found: list[str] = []
-    for argument in arguments:
-        path = Path(argument)
-        if path.is_dir():
-            found.extend(_below(path))
-        elif not path.exists() and glob.has_magic(argument):
-            matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - any path, not one below a folder
-            found.extend(name for name in matches if Path(name).is_file())
-        else:
-            found.append(argument)
-    if not found:
-        others = sum(1 for argument in arguments for _ in _files(Path(argument)))
-        raise DataError(f"No pictures in {', '.join(arguments)} ({others} other files).")
-    return found
+    if not 0 < max_error < 1:
+        raise UsageError(f"--max-error cannot be {max_error}: it has to be above 0 and below 1.")
+    bundle = predictor.bundle
+    if bundle.evidence is None:
+        raise UsageError(
+            "This run keeps no answers by which --max-error could be decided: it was made by an older genus, or "
+            "without validation pictures. Train it anew."
+        )
+    return predictor.with_rule(known_rule(bundle.evidence, max_error))
 
 
-def csv_row(row: Row) -> str:
+def csv_row(row: PredictionRow) -> str:
     """One line: path,status,label,probability (six decimals),known,error."""
     found = row.prediction
     if found is None:
@@ -70,7 +49,7 @@ def csv_row(row: Row) -> str:
     return csv_text([(row.path, row.status, found.label, f"{found.probability:.6f}", known, None)])
 
 
-def json_row(row: Row) -> str:
+def json_row(row: PredictionRow) -> str:
     """The same keys as the CSV, and ``top``: [{label, probability}], as one line of JSON."""
     found = row.prediction
     value = {
@@ -83,14 +62,3 @@ def json_row(row: Row) -> str:
         "top": [{"label": label, "probability": round(share, 6)} for label, share in found.top] if found else [],
     }
     return json_text(value) + "\n"
-
-
-def _below(folder: Path) -> list[str]:
-    return sorted(str(path) for path in _files(folder) if path.suffix.lower() in SUFFIXES)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in relative.parts):
-            yield path
