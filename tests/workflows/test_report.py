@@ -10,6 +10,7 @@ from genus.types import KnownRule, Part, Preprocess
 from genus.workflows.decide import judge
 from genus.workflows.pictures import side_of
 from genus.workflows.report import warnings
+from genus.workflows.report_facts import next_commands
 from tests.models.test_registry import tiny
 
 CLASSES = ("daisy", "rose", "tulip")
@@ -45,3 +46,14 @@ def test_few_pictures_uneven_classes_copies_and_no_threshold() -> None:
     assert "little is known about the class: tulip (3)." in text
     assert "110 training pictures of rose, 9 of tulip" in text
     assert "could not show an error of at most 0.05" in text
+
+
+def test_commands_that_come_next_can_be_pasted(tmp_path: Path) -> None:
+    run = tmp_path / "my flowers"
+    run.mkdir()
+    first = dict(next_commands(run))
+    assert f"genus predict '{run}' PICTURE..." in first.values()
+    assert f"genus train DATA --from '{run}'" in first.values()
+    (run / "learning_curve.json").write_text("{}")
+    done = set(first.values()) - set(dict(next_commands(run)).values())
+    assert done == {f"genus evaluate '{run}' --learning-curve"}
