@@ -194,12 +194,10 @@ def _numbers(test: Evaluation) -> Iterator[tuple[str, str]]:
             yield f"Right answer among the first {k}", _percent(value)
     yield "Macro F1", _percent(test.macro.f1)
     yield "Balanced accuracy", _percent(test.macro.recall)
-    yield "Calibration error", f"{test.calibration.ece:.3f}: how far probabilities are from the share that is right"
-    yield (
-        "Log-loss",
-        f"{test.calibration.log_loss:.3f}: 0 is perfect, guessing gives {math.log(len(test.per_class)):.3f}",
-    )
-    yield "Brier score", f"{test.calibration.brier:.3f}: squared errors of the probabilities, 0 (perfect) to 2"
+    quality, guessing = test.calibration, math.log(len(test.per_class))
+    yield "Calibration error", f"{quality.ece:.3f}: how far probabilities are, on average, from the share that is right"
+    yield "Log-loss", f"{quality.log_loss:.3f}: 0 is perfect, guessing gives {guessing:.3f}"
+    yield "Brier score", f"{quality.brier:.3f}: squared errors of the probabilities, from 0 (perfect) to 2"
     effect = "made surer" if test.temperature < 1 else "made less sure"
     yield "Temperature", f"{test.temperature:.3f}: by it, probabilities are {effect} so that they mean what they say"
     if test.known:
