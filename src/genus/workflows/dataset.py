@@ -12,7 +12,7 @@ from genus.bundle import Bundle
 from genus.config import TrainConfig
 from genus.data.catalog import BadFile, Catalog, bad_files_csv
 from genus.data.inspect import Consumer, DecodeOnly, inspect, require_usable
-from genus.data.split import Member, Split, split
+from genus.data.split import Member, Split, moved, split
 from genus.errors import DataError, ModelError, UsageError, plural
 from genus.evidence import Members
 from genus.run import BAD_FILES, SPLIT, Run
@@ -123,7 +123,22 @@ def prepare_dataset(
     run.write_json(SPLIT, parts.to_json(catalog.root))
     sizes = ", ".join(f"{len(parts.members(part))} {part}" for part in Part)
     on_event(Note(f"Split: {sizes}."))
+    if not earlier and ancestors is None:
+        _tell_moved(run, parts, catalog.root, on_event)
     return Dataset(catalog.root, catalog.classes, parts, inspection.bad)
+
+
+def _tell_moved(run: Run, new: Split, root: Path, on_event: OnEvent) -> None:
+    """How many pictures a fresh split of a folder that has grown has on other sides than the last run had."""
+    last = run.last_sibling(root)
+    before = last.split(root) if last else None
+    if last and before and before.seed == new.seed and (count := moved(before, new)):
+        on_event(
+            Note(
+                f"{plural(count, 'picture')} changed sides since {last.folder}, because the folder has changed; "
+                f"--split {last / SPLIT} keeps all where they were."
+            )
+        )
 
 
 def data_root(bundle: Bundle) -> Path:
