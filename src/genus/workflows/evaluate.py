@@ -20,7 +20,7 @@ from genus.run import METRICS, Run
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
 from genus.workflows.dataset import Subset, data_root, require_split
 from genus.workflows.lineage import members_of
-from genus.workflows.reporting.report import write_evaluation, write_report
+from genus.workflows.reporting.report import tell_missing_glyphs, write_evaluation, write_report
 from genus.workflows.scoring import Provenance, Strangers, score, score_strangers, test_sentence
 from genus.workflows.tasks.studies import Suspect, find_label_errors, measure_learning_curve
 
@@ -91,6 +91,7 @@ def evaluate_run(
         here.log_opening("evaluate", test.n, test.accuracy.value)
     val = here.read_json(METRICS).get("val") if data is None else None
     stored = here.keep(lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, strangers, data))
+    tell_missing_glyphs(bundle.classes, on_event)
     curve = measure_learning_curve(here, device, on_event) if learning_curve else None
     suspects = find_label_errors(here, device, on_event) if label_errors else None
     if stored and scored:

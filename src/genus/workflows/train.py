@@ -22,7 +22,7 @@ from genus.run import Result, Run
 from genus.types import Caution, Note, OnEvent, Part, RunOpened, ignore_events
 from genus.workflows.dataset import Dataset, prepare_dataset
 from genus.workflows.lineage import members_in
-from genus.workflows.reporting.report import write_curves, write_evaluation, write_report
+from genus.workflows.reporting.report import tell_missing_glyphs, write_curves, write_evaluation, write_report
 from genus.workflows.scoring import Provenance, Scored, score, score_features, test_sentence
 from genus.workflows.tasks.compute import Compute, choose_compute
 from genus.workflows.tasks.learning import Learnt, open_learner
@@ -91,6 +91,7 @@ def _train(
     provenance = scored.provenance if scored else Provenance()
     write_evaluation(run, "", dataset.classes, test, learnt.calibration.val, provenance)
     write_curves(run, learnt.history)
+    tell_missing_glyphs(dataset.classes, on_event)
     if scored:
         write_report(run, "", scored, dataset.split, seconds)
     run.finish()

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from genus.data.split import Split, label_cautions, leak_cautions
+from genus.errors import listing
 from genus.evaluation.intervals import Estimate
 from genus.evaluation.metrics import Evaluation, to_json
 from genus.report.confusion import confusion_csv, confusion_png
 from genus.report.content import ClassRow, Interval, LabelIssue, Report
 from genus.report.figures import curves_png
 from genus.report.page import render
+from genus.report.style import missing_glyphs
 from genus.run import (
     CONFUSION_CSV,
     CONFUSION_PNG,
@@ -25,7 +27,7 @@ from genus.run import (
     Result,
     Run,
 )
-from genus.types import EpochResult, Part, best_epoch
+from genus.types import Caution, EpochResult, OnEvent, Part, best_epoch
 from genus.workflows.dataset import data_root
 from genus.workflows.reporting.charts import charts
 from genus.workflows.reporting.facts import data_facts, model_card, next_commands, run_facts
@@ -74,6 +76,17 @@ def write_evaluation(
         title = f"{test.accuracy.value:.1%} of {test.n} test pictures are right".replace("%", " %")
         run.write(f"{out}{CONFUSION_CSV}", confusion_csv(test.confusion, classes))
         run.write(f"{out}{CONFUSION_PNG}", confusion_png(test.confusion, classes, title))
+
+
+def tell_missing_glyphs(classes: Sequence[str], on_event: OnEvent) -> None:
+    """Say which class names the pictures cannot show for want of a font."""
+    if names := missing_glyphs(classes):
+        on_event(
+            Caution(
+                f"No installed font has all characters of {listing(names)}: pictures show boxes for them. Install one, "
+                "such as Noto Sans CJK (Debian: apt install fonts-noto-cjk)."
+            )
+        )
 
 
 def write_curves(run: Run, history: Iterable[Result]) -> None:
