@@ -93,7 +93,9 @@ def prepare_model(config: TrainConfig, name: str, classes: tuple[str, ...], on_e
     head = "none" if report.file_classes is None else f"one for {report.file_classes} classes"
     told = f"its head ({head}) is replaced by one for {num_classes}" if report.new_head else "with its head"
     resized = f"; {len(report.resized)} tables resized to {preprocess.size} px" if report.resized else ""
-    on_event(Note(f"Weights: {path.name}, layout {report.layout}, {told}{resized}."))
+    inside = f" ({report.place} in it)" if report.place else ""
+    others = f"; {', '.join(report.passed_over)} would fit as well" if report.passed_over else ""
+    on_event(Note(f"Weights: {path.name}{inside}, layout {report.layout}, {told}{resized}{others}."))
     return StartingPoint(model, architecture, preprocess, str(origin), ancestors)
 
 
