@@ -13,6 +13,7 @@ import genus
 from genus import api
 from genus.api import TrainOptions, listener, log_events
 from genus.config import TrainConfig
+from genus.data.find import Found
 from genus.report.notebook import result_html
 from genus.types import Note, Progress
 
@@ -49,9 +50,9 @@ def test_what_is_no_path_is_not_explained(pictures: Any) -> None:
 
 def test_a_single_path_is_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
-    monkeypatch.setattr(api, "find_pictures", lambda paths: asked.append(paths))
+    monkeypatch.setattr(api, "find_pictures", lambda paths: asked.append(paths) or Found())
     monkeypatch.setattr(api, "load", lambda run, device: None)
-    monkeypatch.setattr(api, "explain_found", lambda *arguments, **more: iter(()))
+    monkeypatch.setattr(api, "explain_paths", lambda *arguments, **more: iter(()))
     for pictures in ("x.jpg", Path("x.jpg"), ["x.jpg"], iter([Path("x.jpg")])):
         assert genus.explain("run", pictures) == []
     assert asked == [["x.jpg"]] * 4

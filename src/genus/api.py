@@ -18,7 +18,7 @@ from genus.report.notebook import progress_html
 from genus.types import AugmentName, Caution, EngineName, Event, HeadName, OnEvent, PrecisionName, Progress
 from genus.workflows.compare import CompareResult, compare_runs
 from genus.workflows.evaluate import EvaluateResult, evaluate_run
-from genus.workflows.explain import EXPLANATIONS, Explained, explain_found
+from genus.workflows.explain import EXPLANATIONS, Explained, explain_paths
 from genus.workflows.train import TrainResult
 from genus.workflows.train import train as train_workflow
 
@@ -166,10 +166,17 @@ def explain(
     folder = Path(run) / EXPLANATIONS if out is None else Path(out)
     found = find_pictures(_paths(pictures))
     predictor = load(run, device=device)
-    shown = explain_found(
-        predictor, found, folder, label=label, figures=figures, force=force, on_event=on_event or listener()
+    explained = explain_paths(
+        predictor,
+        found.pictures,
+        folder,
+        unread=found.unread,
+        label=label,
+        figures=figures,
+        force=force,
+        on_event=on_event or listener(),
     )
-    return list(shown)
+    return list(explained)
 
 
 def compare(

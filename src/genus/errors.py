@@ -58,6 +58,18 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" Did you mean '{matches[0]}'?" if matches else ""
 
 
+def listing(names: Iterable[str], most: int = 5) -> str:
+    """``'a', 'b' and 3 more``: the first of ``names``, quoted, for a message."""
+    names = list(names)
+    shown = ", ".join(f"'{name}'" for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 link``, ``2,000 links``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def install_hint(extra: str) -> str:
     """The command that adds ``extra`` to this installation of genus: from a folder, from a repository, or by name.
 

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -247,15 +248,10 @@ def test_bare_freeze_layers_means_true(
     assert with_explicit_truth(given) == understood
 
 
-@pytest.mark.parametrize(
-    ("word", "meant"), [("Flase", "'False'"), ("Ture", "'True'"), ("flase", "'False'"), ("off", "")]
-)
+@pytest.mark.parametrize(("word", "meant"), [("Flase", "'False'"), ("ture", "'True'"), ("off", "")])
 def test_a_mistyped_truth_is_no_folder(word: str, meant: str, genus: Genus, drawn: Path) -> None:
-    for arguments in ([word, drawn], [word], [f"={word}", drawn]):
-        flag = ["--freeze-layers", *arguments]
-        if arguments[0] != word:
-            flag = [f"--freeze-layers={word}", drawn]
-        result = genus("train", *flag)
+    for arguments in (["--freeze-layers", word, drawn], ["--freeze-layers", word], [f"--freeze-layers={word}", drawn]):
+        result = genus("train", *arguments)
         assert result.code == 2
         assert f"--freeze-layers cannot be '{word}'." in result.err
         assert meant in result.err
@@ -268,8 +264,9 @@ def test_every_option_has_its_flag_group_and_default(genus: Genus, monkeypatch: 
     for group in ("Run", "Data", "Model", "Training", "Evaluation", "Machine"):
         assert f"─ {group} ─" in page
     for field in fields(TrainConfig):
-        line = next(line for line in page.splitlines() if f" --{flag_name(field.name)} " in line or "DATA  " in line)
-        assert len(line.split()) > 3
+        flag = "DATA" if field.name == "data" else f"--{flag_name(field.name)}"
+        line = next(line for line in page.splitlines() if re.match(rf"│ +{flag} ", line))
+        assert len(line.split()) > 4
     assert "Default: 100." in page
     assert "Default: 0.0001." in page
     assert "adamw|linear" in page

@@ -41,7 +41,7 @@ def explain(
     """
     from genus.data.find import find_pictures
     from genus.predictor import load
-    from genus.workflows.explain import EXPLANATIONS, explain_found
+    from genus.workflows.explain import EXPLANATIONS, explain_paths
 
     found = find_pictures([line for path in paths for line in (stdin_lines() if path == "-" else [path])])
     chosen = {"attention": attention, "patches": patches, "windows": windows, "hierarchy": hierarchy}
@@ -49,7 +49,16 @@ def explain(
     predictor, folder = load(run, device=device), out or run / EXPLANATIONS
     counts: Counter[str] = Counter()
     with Screen() as screen:
-        for one in explain_found(predictor, found, folder, label=label, figures=figures, force=force, on_event=screen):
+        for one in explain_paths(
+            predictor,
+            found.pictures,
+            folder,
+            unread=found.unread,
+            label=label,
+            figures=figures,
+            force=force,
+            on_event=screen,
+        ):
             counts[kind_of(one.row)] += 1
             line = answer_line(one.row.path, one.row.prediction, one.row.error, top=1)
             say(f"{line}  {one.files[0].name}" if one.files else line)

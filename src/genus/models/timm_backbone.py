@@ -153,7 +153,7 @@ def timm_preprocess(timm_name: str) -> Preprocess:
         mean=tuple(config.mean),
         std=tuple(config.std),
         resample="bilinear" if config.interpolation == "bilinear" else "bicubic",
-        crop=config.crop_pct,
+        crop=min(config.crop_pct, 1.0),
     )
 
 

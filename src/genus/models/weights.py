@@ -50,12 +50,6 @@ class LoadReport:
     new_head: bool
     resized: tuple[str, ...]
 
-    @property
-    def origin(self) -> str:
-        """Where the tensors were and what was not taken, for a message: ``" (model_ema, not model)"``."""
-        others = f", not {', '.join(self.passed_over)}" if self.passed_over else ""
-        return f" ({self.place}{others})" if self.place else ""
-
 
 @dataclass(frozen=True, slots=True)
 class _Reading:

@@ -12,7 +12,6 @@ from PIL import Image, ImageOps
 
 from genus.bundle import Bundle
 from genus.data.decode import open_rgb
-from genus.data.find import Found
 from genus.data.loader import Pixels, chunks
 from genus.data.preprocess import central_square, fit
 from genus.engine.torch_engine import Normalise
@@ -43,11 +42,12 @@ class Explained:
     files: tuple[Path, ...]
 
 
-def explain_found(
+def explain_paths(
     predictor: Predictor,
-    found: Found,
+    paths: Sequence[str],
     out: Path,
     *,
+    unread: Sequence[tuple[str, str]] = (),
     label: str | None = None,
     figures: Sequence[str] = (),
     force: bool = False,
@@ -55,6 +55,7 @@ def explain_found(
 ) -> Iterator[Explained]:
     """``<name>.heat.png`` for every picture, in order, as they come; ``explanations.csv`` when all are done.
 
+    ``unread`` pairs what cannot be looked into with the reason (see ``find.Found``); it gets its rows, too.
     The class explained is ``label``, or the model's answer; ``figures`` are names in ``figures.FIGURES``, each one more
     PNG a picture. Raises UsageError for a class, figure or folder that does not fit, or, unless ``force``, holds an
     earlier explanation; MachineError when ``out`` cannot be written.
@@ -66,13 +67,13 @@ def explain_found(
     _require_free(out, force)
     probe_writable(out)
     done: list[Explained] = []
-    for chunk in chunks(list(zip(found.pictures, _names(found.pictures), strict=True)), AT_A_TIME):
+    for chunk in chunks(list(zip(paths, _names(paths), strict=True)), AT_A_TIME):
         rows = list(predict_paths(predictor, [path for path, _ in chunk]))
         for row, (_, name) in zip(rows, chunk, strict=True):
             done.append(_explain(bundle, row, out / name, label, figures))
-            on_event(Progress("Explaining", len(done), len(found.pictures)))
+            on_event(Progress("Explaining", len(done), len(paths)))
             yield done[-1]
-    for path, reason in found.unread:
+    for path, reason in unread:
         done.append(Explained(PredictionRow(path, None, reason), None, ()))
         yield done[-1]
     write_text(out / TABLE, csv_text([HEAD, *map(_csv_row, done)]))
