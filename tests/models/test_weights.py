@@ -245,14 +245,14 @@ def test_other_window_resizes_every_relative_bias_table(tmp_path: Path) -> None:
 def test_missing_left_over_and_misshapen_tensors_are_listed(tmp_path: Path) -> None:
     state = vit().state_dict()
     del state["norm.bias"]
-    state["register_tokens"] = torch.zeros(1, 4, 24)
+    state["extra_tokens"] = torch.zeros(1, 4, 24)
     state["blocks.1.mlp.fc1.bias"] = torch.zeros(7)
     save_file(state, tmp_path / "w.safetensors")
     with pytest.raises(ModelError) as caught:
         load_weights(vit(), tmp_path / "w.safetensors")
     message = str(caught.value)
     assert "missing: norm.bias" in message
-    assert "left over: register_tokens" in message
+    assert "left over: extra_tokens" in message
     assert "blocks.1.mlp.fc1.bias [7] instead of [96]" in message
 
 

@@ -30,7 +30,8 @@ _UNKNOWN_FAMILIES = {
     "a SwinV2": r"\.(logit_scale|cpb_mlp\.0\.weight|continuous_position_bias_mlp\.0\.weight)$",
     "a ConvNeXt": r"(stages\.\d+\.(layers\.)?\d+\.dwconv|stages\.\d+\.blocks\.\d+\.conv_dw|\.block\.0)\.weight$",
     "a ResNet": r"(^|\.)layer1\.0\.conv1\.weight$",
-    "an EfficientNet with squeeze-and-excitation": r"(\.se\.conv_reduce|\._se_reduce)\.weight$",
+    "a full EfficientNet or a MobileNet": r"(\.se\.conv_reduce|\._se_reduce|\.block\.\d\.fc1)\.weight$",
+    "a ViT with register or distillation tokens": r"(^|\.)(reg_token|register_tokens|dist_token)$",
 }
 """Names by which networks are recognised that genus does not have."""
 
