@@ -1,7 +1,7 @@
 """Self-attention, from two vectors to many heads, on one page.
 
 A token asks a question (its query q), every token offers a key k and carries a value v. How well q and k match,
-q · k / √d, decides how much of v flows to the asker:
+q · k / √d, decides how much of v flows to it:
 
     attention(q, k, v) = softmax(q kᵀ / √d + bias) v          Vaswani et al. 2017, "Attention Is All You Need", §3.2
 
@@ -35,14 +35,15 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, bias
 
 
 def fast_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``scaled_dot_product_attention`` by whichever code is faster here; equal up to rounding.
+    """``scaled_dot_product_attention``, computed by torch's fused kernel or as written out, whichever is faster.
 
-    query, key, value: (B, [windows,] heads, N, d); bias: broadcastable to ([windows,] heads, N, N).
+    query, key, value: (B, [windows,] heads, N, d); bias: broadcastable to ([windows,] heads, N, N). Both ways are equal
+    up to rounding. The kernel never stores the N x M weights and is faster in most cases. As written out it is faster
 
-    torch's fused kernel never stores the N x M weights, and wins on graphics cards and in fp32. On a processor, the
-    formula as written out is about twice as fast in bf16, and a little faster whenever the bias learns, for then the
-    kernel falls back to code of its own; on a card a compiler makes more of the formula where windows have a bias and
-    nothing learns (docs/benchmarks.md, "Attention" and "On a graphics card").
+    - on a processor in bf16 (about twice), and where the bias is being trained: the kernel has no fast gradient for it;
+    - on a graphics card when compiled, with a bias that is not being trained.
+
+    Measured in docs/benchmarks.md, "Attention" and "On a graphics card".
     """
     learning = bias is not None and bias.requires_grad and torch.is_grad_enabled()
     if query.device.type == "cpu":
@@ -52,7 +53,7 @@ def fast_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | Non
     if written_out:
         return scaled_dot_product_attention(query, key, value, bias)
     batch, windows = query.shape[0], query.shape[1:-3]
-    if windows:  # the kernel takes four dimensions: the windows go to the pictures
+    if windows:  # the kernel takes four dimensions: windows become part of the batch
         query, key, value = query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
     mask = None if bias is None else bias_of_every_window(bias, batch)
     mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
@@ -62,8 +63,8 @@ def fast_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | Non
 def bias_of_every_window(bias: Tensor, batch: int) -> Tensor:
     """([windows,] heads, N, N) -> ([batch · windows,] heads, N, N).
 
-    On a graphics card each row begins at a multiple of 8 numbers: the kernel would otherwise copy all windows of the
-    batch to such places.
+    On a graphics card the kernel wants every row to begin at a multiple of 8 numbers and copies a bias that does not, as
+    large as the batch makes it; here the small bias is laid out that way before it is repeated.
     """
     tokens = bias.shape[-1]
     if bias.device.type != "cpu":
