@@ -63,8 +63,8 @@ def fast_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | Non
 def bias_of_every_window(bias: Tensor, batch: int) -> Tensor:
     """([windows,] heads, N, N) -> ([batch · windows,] heads, N, N).
 
-    On a graphics card the kernel wants every row to begin at a multiple of 8 numbers and copies a bias that does not, as
-    large as the batch makes it; here the small bias is laid out that way before it is repeated.
+    On a graphics card the kernel wants every row to begin at a multiple of 8 numbers, and else copies the bias of the
+    whole batch. Here the small bias is laid out that way before it is repeated.
     """
     tokens = bias.shape[-1]
     if bias.device.type != "cpu":
