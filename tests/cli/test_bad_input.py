@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from genus.errors import install_hint
 from genus.models.backbone import module
 from genus.models.registry import build
 from tests.cli.conftest import FAST, Genus
@@ -219,7 +220,7 @@ def test_output_that_cannot_be_written(genus: Genus) -> None:
 def test_no_network_for_weights_says_what_to_do(genus: Genus, drawn: Path, tmp_path: Path) -> None:
     result = genus("train", drawn, "--model", "swin_tiny", "--out", tmp_path / "r", "--image-size", 64)
     assert result.code == 4
-    for hint in ("timm/swin_tiny", "--weights FILE", 'pip install "genus[demo]"'):
+    for hint in ("timm/swin_tiny", "--weights FILE", install_hint("demo")):
         assert hint in result.err
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from genus.data.decode import decode, open_rgb, read
 from genus.data.formats import FileKind, sniff
 from genus.data.preprocess import fit
-from genus.errors import PictureError
+from genus.errors import PictureError, install_hint
 from genus.types import Preprocess
 from tests import corpus
 from tests.corpus import BAD, CASES, SOUND, Case
@@ -260,5 +260,5 @@ def test_a_huge_stranger_is_not_read(tmp_path: Path) -> None:
 
 def test_heic_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(PictureError, match=re.escape('pip install "genus[heif]"')):
+    with pytest.raises(PictureError, match=re.escape(install_hint("heif"))):
         decode(WHOLE["HEIC"], SMALL)

@@ -26,7 +26,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from genus.data import bmp, png, tiff
 from genus.data.depth import depth_of, eight_bits
-from genus.errors import PictureError
+from genus.errors import PictureError, install_hint
 from genus.types import DecodeRule
 
 
@@ -138,7 +138,7 @@ def _heif() -> type[ImageFile.ImageFile]:
     try:
         from pillow_heif import HeifImageFile
     except ImportError as error:
-        raise PictureError('HEIC pictures need an extra: pip install "genus[heif]"') from error
+        raise PictureError(f"HEIC pictures need an extra: {install_hint('heif')}") from error
     opener: type[ImageFile.ImageFile] = HeifImageFile
     return opener
 

