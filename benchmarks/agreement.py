@@ -13,7 +13,7 @@ from benchmarks.timing import machine
 from genus.bundle import load_bundle
 from genus.data.decode import decode
 from genus.data.folder import scan
-from genus.data.threads import default_workers
+from genus.data.loader import default_workers
 from genus.engine.openvino_engine import OpenVinoEngine
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import TorchEngine

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from benchmarks.apart import Apart
 from benchmarks.extraction import matrix_peak
 from benchmarks.timing import import_timm, in_turns, machine, table
-from genus.engine.compiling import compiled
+from genus.engine.torch_engine import compiled
 from genus.models import registry
 from genus.models.backbone import place
 

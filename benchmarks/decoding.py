@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmarks.timing import import_timm, in_turns, machine, table
 from genus.data.decode import decode
-from genus.data.resize import resize
+from genus.data.preprocess import resize
 from genus.engine.torch_engine import Normalise
 from genus.types import Preprocess
 

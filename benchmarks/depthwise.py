@@ -6,7 +6,7 @@ The shapes are those of EfficientNet-Lite0, 16 pictures of 224 px.
 import torch
 
 from benchmarks.timing import in_turns, machine, table
-from genus.engine.memory import freed_memory_kept
+from genus.engine.device import freed_memory_kept
 
 SHAPES = {  # channels, kernel, stride, side of the (padded) maps
     "3 x 3": (144, 3, 1, 56),

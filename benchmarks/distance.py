@@ -23,13 +23,13 @@ from benchmarks.unknown import auroc, draw_others
 from genus.config import TrainConfig
 from genus.data.folder import scan
 from genus.data.split import Member
+from genus.features.extractor import FrozenPart, open_frozen_part
 from genus.index import Index
 from genus.types import Part, ignore_events
-from genus.workflows.choose_model import prepare_model
-from genus.workflows.compute import choose_compute
 from genus.workflows.crossval import Looked, look
-from genus.workflows.frozen import FrozenPart, open_frozen_part
-from genus.workflows.pictures import prepare_pictures
+from genus.workflows.dataset import prepare_pictures
+from genus.workflows.tasks.compute import choose_compute
+from genus.workflows.tasks.starting_point import prepare_model
 
 Features = NDArray[np.float32]
 Labels = NDArray[np.int64]

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.peers import PEERS, peer
 from benchmarks.timing import in_turns, machine, table
-from genus.data.threads import default_workers
+from genus.data.loader import default_workers
 from genus.engine.openvino_engine import OpenVinoEngine
 from genus.engine.stream import stream
 from genus.engine.torch_engine import TorchEngine

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from benchmarks.timing import import_timm, machine
 from genus.data.decode import decode
 from genus.data.folder import scan
-from genus.data.threads import default_workers
+from genus.data.loader import default_workers
 from genus.engine.openvino_engine import OpenVinoEngine
 from genus.engine.stream import stream
 from genus.models import registry

@@ -24,12 +24,12 @@ from PIL import Image
 from torch import nn
 
 from benchmarks.timing import machine
-from genus.data.cache import FeatureCache
 from genus.data.folder import scan
 from genus.data.inspect import Consumer, Inspection, inspect
+from genus.data.loader import default_workers
 from genus.data.seen import SETTLED_AFTER, SeenFiles
 from genus.data.split import split
-from genus.data.threads import default_workers
+from genus.features.cache import FeatureCache
 from genus.training.head import Examples, HeadRecipe, fit_adamw
 from genus.types import Part, Preprocess, ignore_events
 

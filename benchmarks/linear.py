@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.timing import in_turns, machine, table
-from genus.engine.memory import freed_memory_kept
+from genus.engine.device import freed_memory_kept
 
 BLOCKS = {  # tokens, channels
     "Swin-T, 16 pictures, stage 1": (16 * 56 * 56, 96),

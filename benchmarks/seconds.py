@@ -83,8 +83,8 @@ class Busy:
 def watch() -> dict[str, float]:
     """Clocks around the parts of the pass over the pictures and around the wait for a training batch."""
     from genus.data import inspect
+    from genus.features.extractor import FrozenPart
     from genus.workflows import lesson
-    from genus.workflows.frozen import FrozenPart
 
     spent: dict[str, float] = {}
 

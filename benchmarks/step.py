@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from benchmarks.apart import Apart
 from benchmarks.peers import PEERS, peer
 from benchmarks.timing import in_turns, machine, table
-from genus.engine.compiling import compiled
-from genus.engine.memory import freed_memory_kept
+from genus.engine.device import freed_memory_kept
+from genus.engine.torch_engine import compiled
 from genus.models import registry
 from genus.models.backbone import module, place
 

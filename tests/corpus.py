@@ -7,6 +7,7 @@ data set.
 import contextlib
 import io
 import os
+import re
 import struct
 import tempfile
 import zlib
@@ -18,8 +19,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pillow_heif
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
+from tests.encoders import bmp, icc_cmyk_grey, icc_rgb, png, png_chunk, tiff
+
+RED16 = np.array([65535, 0, 0], np.uint16)
+MASKS = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
 RED, GREEN, GREY, WHITE = (255, 0, 0), (0, 255, 0), (128, 128, 128), (255, 255, 255)
 
 ODD_NAMES = ("ünï cødé 花.jpg", "new\nline.jpg", "-rf.jpg", "=cmd|calc.jpg", "aux.jpg", "a'b\"c.jpg", "latin\udce9.jpg")
@@ -35,6 +40,36 @@ class Case:
     data: bytes
     reason: str | None = None
     colour: tuple[int, int, int] | None = None
+
+
+RAW = "The raw data of a camera"
+UNREAD = (
+    ("newer", "JPEG XL", b"\0\0\0\x0cJXL \r\n\x87\n"),
+    ("lossless", "JPEG-LS", b"\xff\xd8\xff\xf7\0\x0b"),
+    ("layers", "A Photoshop file", b"8BPS\0\x01"),
+    ("canon", RAW, b"II*\0\x10\0\0\0CR\x02\0" + bytes(99)),
+    ("canon3", RAW, b"\0\0\0\x18ftypcrx \0\0\0\1"),
+    ("fuji", RAW, b"FUJIFILMCCD-RAW 0201"),
+    ("dng", RAW, tiff(np.zeros((4, 4, 1), np.uint8), tags={50706: 0x401})),
+    ("nikon", RAW, tiff(np.zeros((4, 4, 1), np.uint8), order=">", tags={254: 1, 330: 99})),
+    ("icon", "An icon", b"\0\0\1\0\2\0\x10\x10"),
+    ("scan", "DICOM", bytes(128) + b"DICM"),
+    ("sky", "FITS", b"SIMPLE  =                    T"),
+    ("brain", "NIfTI", b"\x5c\1\0\0".ljust(344, b"\0") + b"n+1\0"),
+    ("print", "A PostScript drawing", b"%!PS-Adobe-3.0 EPSF-3.0"),
+)
+OTHERS = (
+    ("song", "a sound file", b"ID3\x04\0\0\0\0"),
+    ("song_without_tag", "a sound file", b"\xff\xfb\x90\x64" + bytes(50)),
+    ("speech", "a sound file", b"RIFF\x24\0\0\0WAVEfmt "),
+    ("birds", "a sound file", b"fLaC\0\0\0\x22"),
+    ("frogs", "a sound file", b"OggS\0\2".ljust(28, b"\0") + b"\x01vorbis"),
+    ("radio", "a sound file", b"\0\0\0\x20ftypM4A \0\0\0\0"),
+    ("web_film", "a video", b"\x1aE\xdf\xa3\x01\0"),
+    ("letter", "an Office document", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+    ("tape", "an archive", b"a/b".ljust(257, b"\0") + b"ustar"),
+    ("array", "an array or a table of data", b"\x93NUMPY\1\0"),
+)
 
 
 def write(case: Case, folder: Path) -> Path:
@@ -114,72 +149,9 @@ def turned(image: Image.Image, orientation: int, kind: str, **options: object) -
     return encode(stored, kind, exif=exif.tobytes(), **options)
 
 
-def png(array: npt.NDArray[np.uint16], colour: int, key: bytes = b"") -> bytes:
-    """A 16-bit PNG; ``colour`` 0 grey, 2 RGB, 4 grey + alpha, 6 RGBA; ``key`` the body of tRNS."""
-    height, width = array.shape[:2]
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))]
-    chunks += [(b"tRNS", key)] if key else []
-    chunks += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
-
-
-def tiff12(value: int, broken_tag: bool = False) -> bytes:
-    """A 2 x 2 grey TIFF with 12 bits a pixel, all of ``value``. Pillow warns about the broken tag."""
-    pair = bytes([value >> 4, (value & 15) << 4 | value >> 8, value & 255])
-    short, long = 3, 4
-    tags = [(256, short, 2), (257, short, 2), (258, short, 12), (259, short, 1), (262, short, 1)]
-    tags += [(273, long, 8), (277, short, 1), (278, short, 2), (279, long, 6)]
-    entries = b"".join(struct.pack("<HHII", tag, kind, 1, number) for tag, kind, number in tags)
-    if broken_tag:
-        tags.append((305, 2, 0))
-        entries += struct.pack("<HHII", 305, 2, 4000, 0x7FFFFFF0)
-    return b"II*\0" + struct.pack("<I", 14) + 2 * pair + struct.pack("<H", len(tags)) + entries + bytes(4)
-
-
-def icc_rgb(order: str = "rgb", gamma: float = 2.2) -> bytes:
-    """An RGB profile with the primaries of sRGB, given to the channels in another order: with ``"grb"`` what is
-    stored as pure red means pure green."""
-    columns = {"r": (0.4361, 0.2225, 0.0139), "g": (0.3851, 0.7169, 0.0971), "b": (0.1431, 0.0606, 0.7141)}
-    curve = b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256))
-    tags = {f"{channel}XYZ": b"XYZ " + bytes(4) + _fixed(*columns[o]) for channel, o in zip("rgb", order, strict=True)}
-    return _icc(b"RGB ", b"XYZ ", tags | {f"{channel}TRC": curve for channel in "rgb"})
-
-
-def icc_cmyk_grey() -> bytes:
-    """A CMYK profile by which every ink is grey: lightness falls with the mean of cyan, magenta, yellow, and black."""
-    corners = [[bits >> shift & 1 for shift in (3, 2, 1, 0)] for bits in range(16)]  # the last channel fastest
-    grid = bytes(v for c, m, y, k in corners for v in (round(255 * (1 - (c + m + y) / 3) * (1 - k)), 128, 128))
-    identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
-    ramp = bytes(range(256))
-    return _icc(
-        b"CMYK", b"Lab ", {"A2B0": b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + 4 * ramp + grid + 3 * ramp}
-    )
-
-
-def _icc(space: bytes, connection: bytes, tags: Mapping[str, bytes]) -> bytes:
-    kind = b"prtr" if space == b"CMYK" else b"mntr"
-    start = 128 + 4 + 12 * len(tags)
-    table, body = struct.pack(">I", len(tags)), b""
-    for name, value in tags.items():
-        table += name.encode() + struct.pack(">II", start + len(body), len(value))
-        body += value + bytes(-len(value) % 4)
-    header = struct.pack(">I4sI4s4s4s", start + len(body), b"none", 0x02400000, kind, space, connection)
-    header += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + _fixed(0.9642, 1.0, 0.8249)
-    return header.ljust(128, b"\0") + table + body
-
-
-def _fixed(*numbers: float) -> bytes:
-    return b"".join(struct.pack(">i", round(number * 65536)) for number in numbers)
-
-
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-
 def _png_header(width: int, height: int) -> bytes:
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(b"\0"))]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in [*chunks, (b"IEND", b"")])
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in [*chunks, (b"IEND", b"")])
 
 
 def _jpeg_header(width: int, height: int) -> bytes:
@@ -211,23 +183,59 @@ def _bad_checksum() -> bytes:
     return bytes(data)
 
 
+def with_chunk(data: bytes, name: bytes, body: bytes) -> bytes:
+    """A PNG with one more chunk, behind its header."""
+    return data[:33] + png_chunk(name, body) + data[33:]
+
+
+def with_gamma(image: Image.Image, gamma: int) -> bytes:
+    """A PNG whose numbers are light to the power of ``gamma`` / 100,000."""
+    return with_chunk(encode(image, "PNG"), b"gAMA", struct.pack(">I", gamma))
+
+
+def with_broken_tag(data: bytes) -> bytes:
+    """A little-endian TIFF, whose tag 305 now lies far outside of it. Pillow warns about it."""
+    at = data.index(struct.pack("<HHI", 305, 7, 40)) + 8
+    return data[:at] + struct.pack("<I", 0x7FFFFFF0) + data[at + 4 :]
+
+
+def _metadata(data: bytes) -> list[Case]:
+    """Red, with more metadata than any program should write."""
+    xmp = PngImagePlugin.PngInfo()
+    xmp.add_itxt("XML:com.adobe.xmp", "x" * 1_500_000, zip=True)
+    bomb = zlib.compress(bytes(2**25))
+    profile = icc_rgb("grb")
+    large = (len(profile) + 2_000_000).to_bytes(4) + profile[4:] + bytes(2_000_000)
+    return [
+        Case("xmp.png", encode(plain("RGB", RED), "PNG", pnginfo=xmp), colour=RED),
+        Case("text.png", with_chunk(data, b"tEXt", b"Comment\0" + b"x" * 2_000_000), colour=RED),
+        Case("texts.png", with_chunk(data, b"zTXt", b"Comment\0\0" + bomb), colour=RED),
+        Case("bomb_profile.png", with_chunk(data, b"iCCP", b"bomb\0\0" + bomb), colour=RED),
+        Case("large_profile.png", with_chunk(data, b"iCCP", b"large\0\0" + zlib.compress(large)), colour=GREEN),
+        Case("large_exif.png", with_chunk(data, b"eXIf", b"II*\0\x08\0\0\0\0\0" + bytes(1_500_000)), colour=RED),
+        Case("large_profile.jpg", encode(plain("RGB", RED), "JPEG", icc_profile=large, subsampling=0), colour=GREEN),
+    ]
+
+
 def _grey16(value: int) -> npt.NDArray[np.uint16]:
     return np.full((64, 64), value, np.uint16)
 
 
 def _frames(kind: str) -> bytes:
     """An animation: red, then green."""
-    return encode(
-        plain("RGB", RED), kind, save_all=True, append_images=[plain("RGB", GREEN)], duration=50, lossless=True
-    )
+    red, green = plain("RGB", RED), plain("RGB", GREEN)
+    return encode(red, kind, save_all=True, append_images=[green], duration=50, lossless=True, subsampling=0)
 
 
 def _sound() -> list[Case]:
     picture = scene()
     half = plain("P", 0)
     half.putpalette([255, 0, 0])
-    red16 = np.broadcast_to(np.array([65535, 0, 0], np.uint16), (64, 64, 3))
+    red16 = np.broadcast_to(RED16, (64, 64, 3))
     cmyk = plain("CMYK", (255, 0, 0, 0))
+    red_pixels = np.asarray(plain("RGB", RED))
+    half_red = np.dstack([red_pixels, np.full((64, 64), 128, np.uint8)])
+    red_png = encode(plain("RGB", RED), "PNG")
     return [
         Case("plain.jpg", encode(plain("RGB", RED), "JPEG", subsampling=0), colour=(254, 0, 0)),
         Case("progressive.jpg", encode(picture, "JPEG", progressive=True)),
@@ -273,16 +281,63 @@ def _sound() -> list[Case]:
         Case("lzw.tif", encode(plain("RGB", RED), "TIFF", compression="tiff_lzw"), colour=RED),
         Case("jpeg.tif", encode(plain("RGB", GREY), "TIFF", compression="jpeg"), colour=GREY),
         Case("lab.tif", encode(plain("RGB", GREY).convert("LAB"), "TIFF"), colour=GREY),
-        Case("grey12.tif", tiff12(0x808), colour=GREY),
-        Case("broken_tag.tif", tiff12(0x808, broken_tag=True), colour=GREY),
+        Case("grey12.tif", tiff(_grey16(0x808)[:, :, None], bits=12), colour=GREY),
         Case("grey16.tif", encode(Image.fromarray(_grey16(0x8080)), "TIFF"), colour=GREY),
         Case("grey16_big_endian.tif", encode(_big_endian(0x8080), "TIFF"), colour=GREY),
         Case("int32.tif", encode(Image.fromarray(_ramp(np.int32)), "TIFF"), colour=GREY),
         Case("float.tif", encode(Image.fromarray(_ramp(np.float32)), "TIFF"), colour=GREY),
         Case("flat_float.tif", encode(plain("F", 3.5), "TIFF"), colour=(0, 0, 0)),
+        *_tiffs(),
+        *_metadata(red_png),
+        Case("linear.png", with_gamma(plain("L", 55), 100_000), colour=GREY),
+        Case("usual_gamma.png", with_gamma(plain("L", 128), 45_455), colour=GREY),
+        Case("rgb16_key.png", png(red16, 2, key=struct.pack(">3H", 65535, 0, 0)), colour=WHITE),
+        Case("almost_rgb16_key.png", png(red16, 2, key=struct.pack(">3H", 65534, 0, 0)), colour=RED),
+        Case("empty_alpha.bmp", bmp(np.dstack([red_pixels, np.zeros((64, 64), np.uint8)]), MASKS), colour=RED),
+        Case("alpha.bmp", bmp(half_red, MASKS), colour=(255, 127, 127)),
+        Case("plain.avif", encode(plain("RGB", GREY), "AVIF"), colour=GREY),
+        Case("plain.jp2", encode(plain("RGB", RED), "JPEG2000"), colour=RED),
+        Case("plain.j2k", encode(plain("RGB", RED), "JPEG2000", no_jp2=True), colour=RED),
+        Case("burst.mpo", _frames("MPO"), colour=(254, 0, 0)),
+        Case("plain.ppm", b"P6 # red\n64 64\n255\n" + bytes(RED) * 64 * 64, colour=RED),
+        Case("text.ppm", b"P3 2 2 15\n" + b"15 0 0 " * 4, colour=RED),
+        Case("plain.pgm", b"P5 64 64 255\n" + bytes([128]) * 64 * 64, colour=GREY),
+        Case("plain.pbm", b"P4 64 64\n" + bytes(8 * 64), colour=WHITE),
+        Case("declared12.pgm", b"P5 64 64 4095\n" + b"\x02\x02" * 64 * 64, colour=(32, 32, 32)),
         Case("plain.heic", encode(plain("RGB", GREY), "HEIC"), colour=GREY),
         Case("one_pixel.png", encode(plain("RGB", RED, (1, 1)), "PNG"), colour=RED),
         Case("thin.png", encode(plain("RGB", RED, (1, 3000)), "PNG"), colour=RED),
+    ]
+
+
+def _tiffs() -> list[Case]:
+    """Of layouts that Pillow has no mode for, or gets wrong."""
+    red8, grey8 = np.array(RED, np.uint8), np.full((64, 64, 1), 128, np.uint8)
+    red16, grey16, half = np.broadcast_to(RED16, (64, 64, 3)), _grey16(0x8080)[:, :, None], _grey16(0x8000)
+    ramp = _ramp(np.float32)
+    return [
+        Case("broken_tag.tif", with_broken_tag(tiff(grey8, tags={305: bytes(40)})), colour=GREY),
+        Case(
+            "broken_deep_tag.tif",
+            with_broken_tag(tiff(grey16, tags={305: bytes(40)})),
+            colour=GREY,
+        ),
+        Case("big_endian_big.tif", tiff(grey8, order=">", big=True), colour=GREY),
+        Case("three_greys.tif", tiff(np.broadcast_to(red8, (64, 64, 3)), photometric=1), colour=RED),
+        Case("turned16.tif", tiff(_grey16(0x8080)[:32, :, None], tags={274: 6}), colour=GREY),
+        Case("white_is_zero16.tif", tiff(_grey16(0x4040)[:, :, None], photometric=0), colour=(191, 191, 191)),
+        Case("profile16.tif", tiff(red16, tags={34675: icc_rgb("grb")}), colour=GREEN),
+        Case("hidden16.tif", tiff(np.dstack([red16, _grey16(0)]), alpha=2), colour=WHITE),
+        Case("premultiplied16.tif", tiff(np.dstack([red16 // 2, half]), alpha=1), colour=(255, 127, 127)),
+        Case("cmyk16.tif", tiff(np.dstack([red16, _grey16(0)]), photometric=5), colour=(0, 255, 255)),
+        Case("little_ink16.tif", tiff(np.dstack([red16 // 300, _grey16(0)]), photometric=5), colour=WHITE),
+        Case("signed8.tif", tiff((_ramp(np.int16) // 10).astype(np.int8)[:, :, None]), colour=GREY),
+        Case("uint32.tif", tiff((_ramp(np.int64) * 2_000_000 + 2**31).astype(np.uint32)[:, :, None]), colour=GREY),
+        Case(
+            "float_rgba.tif",
+            tiff(np.dstack([ramp, ramp, ramp, np.ones_like(ramp)]), alpha=2),
+            colour=GREY,
+        ),
     ]
 
 
@@ -302,6 +357,7 @@ def _ramp(kind: type) -> npt.NDArray[np.number]:
 def _bad() -> list[Case]:
     picture = scene()
     kinds = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP", "tif": "TIFF", "heic": "HEIC"}
+    kinds |= {"avif": "AVIF", "jp2": "JPEG2000", "ppm": "PPM"}
     whole = {suffix: encode(picture, kind) for suffix, kind in kinds.items()}
     nan = Image.fromarray(np.full((4, 4), np.nan, np.float32))
     large = "over the limit of 178 megapixels"
@@ -314,7 +370,11 @@ def _bad() -> list[Case]:
         Case("start_only.jpg", whole["jpg"][:20], "truncated: "),
         Case("empty.jpg", b"", "empty file$"),
         Case("page.jpg", b"\n<!-- moved --><!DOCTYPE html><title>404</title>", "looks like HTML, not an image$"),
-        Case("drawing.png", b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "SVG drawings"),
+        Case(
+            "drawing.png",
+            b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>",
+            "An SVG drawing is not",
+        ),
         Case("note.png", "Köln, not a picture\n".encode(), "looks like text, not an image$"),
         Case("pointer.jpg", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "only the Git LFS pointer"),
         Case("paper.jpg", b"%PDF-1.7\n%\xe2\xe3", "looks like a PDF"),
@@ -322,9 +382,10 @@ def _bad() -> list[Case]:
         Case("table.gif", b"\x1f\x8b\x08\0", "looks like an archive"),
         Case("state.jpg", b"\x80\x04\x95\x10\0\0", "looks like a Python pickle"),
         Case("film.jpg", b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2", "looks like a video"),
-        Case("new.jpg", b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "AVIF pictures are not supported"),
-        Case("newer.jpg", b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL pictures are not supported"),
-        Case("layers.tif", b"8BPS\0\x01", "Photoshop files are not supported"),
+        *(Case(f"{name}.jpg", head, f"{re.escape(kind)} is not supported; save it") for name, kind, head in UNREAD),
+        *(Case(f"{name}.png", head, f"looks like {kind}, not an image$") for name, kind, head in OTHERS),
+        Case("channels.tif", tiff(np.zeros((4, 4, 5), np.uint16), photometric=1), "this kind of TIFF is not supported"),
+        Case("short.tif", tiff(_grey16(9)[:, :, None])[:4000], "truncated: "),
         Case("zeros.jpg", bytes(5000), "holds nothing but zero bytes"),
         Case("noise.jpg", bytes(range(200, 100, -3)) + bytes(range(30)), "not one of the formats JPEG, PNG"),
         Case("nan.tif", encode(nan, "TIFF"), "has pixels that are not finite numbers"),

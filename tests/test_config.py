@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genus.config import PRESETS, AugmentName, Head, PrecisionName, TrainConfig, compose, read_toml
+from genus.config import CONFIG, PRESETS, TrainConfig, compose
 from genus.errors import UsageError
-from genus.workflows.run_folder import CONFIG, write_config
+from genus.run import Run
+from genus.types import AugmentName, HeadName, PrecisionName
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ CONFIGS = st.builds(
     lr=st.floats(0, 10, exclude_min=True, exclude_max=True),
     lrf=st.floats(0, 1),
     freeze_layers=st.booleans(),
-    head=st.sampled_from(get_args(Head)),
+    head=st.sampled_from(get_args(HeadName)),
     image_size=st.none() | st.integers(32, 2048),
     augment=st.sampled_from(get_args(AugmentName)),
     class_weights=st.booleans(),
@@ -170,12 +171,12 @@ CONFIGS = st.builds(
 @given(config=CONFIGS)
 def test_the_config_of_a_run_repeats_it(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp()
-    write_config(folder, config, workers=3)
+    Run(folder).write_config(config, workers=3)
     assert compose({}, None, folder / CONFIG) == dataclasses.replace(config, workers=3)
 
 
 def test_where_to_write_and_whether_to_go_on_belong_to_one_run_only(tmp_path: Path) -> None:
-    write_config(tmp_path, compose({"out": "x", "resume": True}), model="vgg11")
+    Run(tmp_path).write_config(TrainConfig(out=Path("x"), resume=True), model="vgg11")
     assert compose({}, None, tmp_path / CONFIG) == TrainConfig(model="vgg11")
 
 
@@ -189,41 +190,26 @@ def test_to_dict_is_plain_json() -> None:
 # A run that goes on
 
 
-def stored_of(config: TrainConfig, folder: Path) -> dict[str, Any]:
-    write_config(folder, config, model="vit_tiny_patch16", device="cpu", precision="bf16", workers=2)
-    return read_toml(folder / CONFIG)
+def interrupted(config: TrainConfig, folder: Path) -> None:
+    Run(folder).write_config(config, model="vit_tiny_patch16", device="cpu", precision="bf16", workers=2)
 
 
 def test_a_run_goes_on_with_its_own_options(tmp_path: Path) -> None:
-    stored = stored_of(compose({"freeze_until": 2, "lr": 0.5, "data": "photos"}, "quick"), tmp_path)
-    found = compose({"out": tmp_path, "resume": True}, stored=stored)
-    assert (found.freeze_until, found.lr, found.head, found.model, found.workers) == (
-        2,
-        0.5,
-        "linear",
-        "vit_tiny_patch16",
-        2,
-    )
-    assert (found.out, found.resume, found.data) == (tmp_path, True, Path("photos"))
+    interrupted(compose({"freeze_until": 2, "lr": 0.5, "data": "photos"}, "quick"), tmp_path)
+    found = compose({"out": tmp_path, "resume": True})
+    assert (found.freeze_until, found.lr, found.head, found.model) == (2, 0.5, "linear", "vit_tiny_patch16")
+    assert (found.out, found.resume, found.data, found.workers) == (tmp_path, True, Path("photos"), 2)
     same = {"lr": 0.5, "freeze_until": 2, "model": "auto", "precision": "auto", "data": Path.cwd() / "photos"}
-    assert compose({**same, "out": tmp_path, "resume": True}, "quick", stored=stored) == found
+    assert compose({**same, "out": tmp_path, "resume": True}, "quick") == found
 
 
 def test_other_options_than_the_runs_are_listed(tmp_path: Path) -> None:
-    stored = stored_of(TrainConfig(), tmp_path)
-    given = {
-        "epochs": 5,
-        "lr": 1e-4,
-        "freeze_until": 3,
-        "precision": "fp32",
-        "data": "elsewhere",
-        "out": "x",
-        "resume": True,
-    }
+    interrupted(TrainConfig(), tmp_path)
+    given = {"epochs": 5, "lr": 1e-4, "freeze_until": 3, "precision": "fp32", "data": "elsewhere"}
     with pytest.raises(UsageError) as caught:
-        compose(given, stored=stored)
+        compose({**given, "out": tmp_path, "resume": True})
     for told in (
-        "The run in x was started with other options",
+        f"The run in {tmp_path} was started with other options",
         "--epochs (the run: 100, given: 5)",
         "--freeze-until (the run: none, given: 3)",
         "--precision (the run: bf16, given: fp32)",
@@ -231,6 +217,12 @@ def test_other_options_than_the_runs_are_listed(tmp_path: Path) -> None:
     ):
         assert told in str(caught.value)
     assert "--lr" not in str(caught.value)
+
+
+def test_which_run_is_to_go_on(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--resume needs --out"):
+        compose({"resume": True})
+    assert compose({"resume": True, "out": tmp_path}) == TrainConfig(resume=True, out=tmp_path)  # nothing there yet
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX only")

@@ -49,7 +49,7 @@ def test_new_content_replaces_the_old(target: Path) -> None:
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), KeyboardInterrupt(), MachineError("no")])
 def test_an_exception_inside_leaves_the_old(error: BaseException, target: Path) -> None:
-    with pytest.raises(type(error)), atomic(target) as temporary:  # noqa: PT012
+    with pytest.raises(type(error)), atomic(target) as temporary:
         temporary.write_text("half")
         raise error
     assert target.read_text() == "old"

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from genus.bundle import Architecture, Bundle, save_bundle
+from genus.architecture import Architecture
+from genus.bundle import Bundle, save_bundle
 from genus.data.decode import decode
 from genus.engine.torch_engine import Normalise
 from genus.errors import GenusError, MachineError, ModelError, PictureError, UsageError
@@ -95,7 +96,7 @@ def test_grey_pixels_and_parts_of_a_larger_array(predictor: Predictor) -> None:
     ids=repr,
 )
 def test_anything_else_is_a_type_error_that_names_what_is_taken(source: object, predictor: Predictor) -> None:
-    with pytest.raises(TypeError, match=r"uint8 array \(H x W x 3 or H x W\)|Open it with 'rb'"):
+    with pytest.raises(TypeError, match=r"uint8 array of H x W x 3 \(RGB\) or H x W|Open it with 'rb'"):
         predictor.predict(source)  # type: ignore[call-overload]
 
 

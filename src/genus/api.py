@@ -11,11 +11,11 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, get_type_hints
 
-from genus.config import AugmentName, Engine, Head, PrecisionName, TrainConfig, compose
+from genus.config import TrainConfig, compose
 from genus.data.find import find_pictures
 from genus.predictor import load
 from genus.report.notebook import progress_html
-from genus.types import Caution, Event, OnEvent, Progress
+from genus.types import AugmentName, Caution, EngineName, Event, HeadName, OnEvent, PrecisionName, Progress
 from genus.workflows.compare import CompareResult, compare_runs
 from genus.workflows.evaluate import EvaluateResult, evaluate_run
 from genus.workflows.explain import EXPLANATIONS, Explained, explain_paths
@@ -41,7 +41,7 @@ class TrainOptions(TypedDict, total=False):
     freeze_layers: bool
     freeze_until: int | None
     views: int
-    head: Head
+    head: HeadName
     epochs: int
     batch_size: int
     lr: float
@@ -52,7 +52,7 @@ class TrainOptions(TypedDict, total=False):
     cv: int | None
     device: str
     precision: PrecisionName
-    engine: Engine
+    engine: EngineName
     workers: int | None
 
 

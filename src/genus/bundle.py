@@ -1,62 +1,53 @@
 """The artefact: a folder that says everything a consumer needs to name pictures with a trained model.
 
-    model.safetensors   the tensors
-    index.safetensors   features of training pictures (from format 2 on; absent where there was no validation)
-    genus.json          format version, architecture and its arguments, class names in order, Preprocess,
-                        temperature, the rule for what is known, sha256 of the other files,
-                        and the record of the training (metrics, split, versions)
+    model.safetensors      the tensors
+    index.safetensors      features of training pictures (see ``Index``); with a rule for what is known
+    evidence.safetensors   answers behind that rule (``Evidence``), and who took part (``Members``); where recorded
+    genus.json             the description: architecture, class names in order, Preprocess, temperature, the rule for
+                           what is known, the sha256 of the other files and of itself, the record of the training
 
-One writer, many readers. Nothing in it can run code.
+One writer, many readers. Nothing in it can run code. Every file is proven by its checksum, and every size is bounded,
+before anything is built from it. docs/bundle.md is for those who write another reader.
 """
 
 import contextlib
 import hashlib
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as save_arrays
-from safetensors.torch import load_file, save
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
 
+from genus.architecture import Architecture
+from genus.description import DESCRIPTION, Description, read_description, write_description
 from genus.errors import GenusError, ModelError
-from genus.files import atomic, write_json
+from genus.evidence import Evidence, Members
+from genus.files import atomic, move, remove
 from genus.index import Index
-from genus.models import registry
 from genus.models.backbone import Backbone, module
-from genus.models.registry import TIMM_PREFIX
 from genus.types import KnownRule, Preprocess
 
-FORMAT = 2
 TENSORS = "model.safetensors"
 INDEX = "index.safetensors"
-DESCRIPTION = "genus.json"
-MAX_CLASSES = 100_000
-MAX_SIZE = 4096  # pixels of the input's side
-MAX_DESCRIPTION_BYTES = 16_000_000
+EVIDENCE = "evidence.safetensors"
+FILES = {"tensors_sha256": TENSORS, "index_sha256": INDEX, "evidence_sha256": EVIDENCE}
+"""The key of the description that holds the checksum -> the file."""
 
+MAX_HEADER_BYTES = 16_000_000
+MAX_TENSORS = 10_000
+MAX_TABLE_BYTES = 10**9  # of what a model keeps outside of its weights
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """A name of the registry and the arguments that its constructor was given (besides the class count)."""
+FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
-    name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-    def build(self, num_classes: int) -> Backbone:
-        """The model with random weights."""
-        return registry.build(self.name, num_classes, **self.arguments)
-
-    def build_to_load(self, num_classes: int) -> Backbone:
-        """The model on torch's ``meta`` device, to be given the weights of a file; to draw random ones first takes up
-        to a second. A timm model has random ones, for it may keep tables outside of its weights."""
-        with contextlib.nullcontext() if self.name.startswith(TIMM_PREFIX) else torch.device("meta"):
-            return self.build(num_classes)
+Remembered = TypeVar("Remembered", Evidence, Members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +55,7 @@ class Bundle:
     """A trained model and how to use it. ``record`` is what training wants remembered; no consumer needs it.
 
     The probabilities are softmax(logits / ``temperature``). A ``known_rule`` comes with the ``index`` that it needs.
+    ``evidence`` and ``members`` are None where they were not recorded, as in formats 1 and 2.
     """
 
     model: Backbone
@@ -74,41 +66,61 @@ class Bundle:
     temperature: float = 1.0
     known_rule: KnownRule | None = None
     index: Index | None = None
+    evidence: Evidence | None = None
+    members: Members | None = None
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:
-    """Write ``bundle`` into the existing ``folder``, the description last. Raises MachineError."""
+    """Write ``bundle`` into the existing ``folder``, the description last.
+
+    Raises MachineError, and ValueError for what ``load_bundle`` would refuse.
+    """
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in module(bundle.model).state_dict().items()}
-    tensors = save(state, metadata={"format": "pt"})
-    with atomic(folder / TENSORS) as temporary:
-        temporary.write_bytes(tensors)
-    digests = {"tensors_sha256": hashlib.sha256(tensors).hexdigest()}
+    contents = {"tensors_sha256": save_tensors(state, metadata={"format": "pt"})}
     if bundle.index:
-        digests["index_sha256"] = _save_index(bundle.index, folder / INDEX)
-    write_json(
-        folder / DESCRIPTION,
-        {
-            "format": FORMAT,
-            "genus": version("genus"),
-            "architecture": {"name": bundle.architecture.name, "arguments": dict(bundle.architecture.arguments)},
-            "classes": list(bundle.classes),
-            "preprocess": asdict(bundle.preprocess),
-            "temperature": bundle.temperature,
-            "known_rule": asdict(bundle.known_rule) if bundle.known_rule else None,
-            **digests,
-            **bundle.record,
-        },
+        features = torch.from_numpy(bundle.index.features).half().numpy()
+        contents["index_sha256"] = save_arrays({"features": features, "pictures": bundle.index.pictures})
+    if remembered := [part for part in (bundle.evidence, bundle.members) if part]:
+        contents["evidence_sha256"] = save_arrays({k: v for part in remembered for k, v in _arrays(part).items()})
+    description = Description(
+        bundle.architecture,
+        bundle.classes,
+        bundle.preprocess,
+        bundle.temperature,
+        bundle.known_rule,
+        {key: hashlib.sha256(content).hexdigest() for key, content in contents.items()},
+        bundle.record,
     )
+    for key, content in contents.items():
+        with atomic(folder / FILES[key]) as temporary:
+            temporary.write_bytes(content)
+    description.write(folder)
+
+
+def move_bundle(source: Path, target: Path) -> None:
+    """Move the bundle in the folder ``source`` into the folder ``target`` of the same disk.
+
+    The description goes last: until then ``target`` holds no bundle, whatever it held before. Where a move was cut
+    off, the same call completes it. Raises ModelError when ``source`` holds no description, and MachineError.
+    """
+    description = read_description(source)
+    remove(target / DESCRIPTION)
+    for key, file in FILES.items():
+        if key not in description:
+            remove(target / file)
+        elif (source / file).exists() or not (target / file).exists():
+            move(source / file, target / file)
+    move(source / DESCRIPTION, target / DESCRIPTION)
 
 
 def add_to_record(folder: Path, **values: Any) -> None:
     """Let the bundle in ``folder`` remember more. Raises ModelError or MachineError."""
-    write_json(folder / DESCRIPTION, {**_read_description(folder / DESCRIPTION), **values})
+    write_description(folder, {**read_description(folder), **values})
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """All that ``genus.json`` says, the record of the training among it. Raises ModelError."""
-    return _read_description(folder / DESCRIPTION)
+    return read_description(folder)
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -117,101 +129,81 @@ def load_bundle(folder: Path) -> Bundle:
     Raises ModelError when the folder is no run, is unfinished, was written by a newer genus, is damaged, or when
     its parts contradict each other.
     """
-    path = folder / DESCRIPTION
-    description = _read_description(path)
-    try:
-        architecture = Architecture(**description.pop("architecture"))
-        classes = _classes(description.pop("classes"))
-        preprocess = _preprocess(description.pop("preprocess"))
-        temperature = _temperature(description.pop("temperature", 1.0))
-        known_rule = _known_rule(description.pop("known_rule", None))
-        digest, index_digest = description.pop("tensors_sha256"), description.pop("index_sha256", None)
-        model = architecture.build_to_load(len(classes))
-    except GenusError as error:
-        raise ModelError(f"{path} describes a model that cannot be built here: {error}") from error
-    except Exception as error:  # a damaged text can make a constructor raise anything
-        raise ModelError(f"{path} describes no model: {error!r}. Train again or restore a copy.") from error
-    _load_tensors(model, folder / TENSORS, digest)
-    index = _load_index(folder / INDEX, index_digest, model.num_features) if known_rule else None
-    module(model).eval()
-    record = {key: value for key, value in description.items() if key not in ("format", "genus")}
-    return Bundle(model, architecture, classes, preprocess, record, temperature, known_rule, index)
-
-
-def _read_description(path: Path) -> dict[str, Any]:
-    try:
-        if not path.is_file():
-            raise ModelError(
-                f"{path.parent} is no finished run: it has no {DESCRIPTION}. Name the folder that `train` wrote."
-            )
-        if path.stat().st_size > MAX_DESCRIPTION_BYTES:
-            raise ModelError(f"{path} is larger than {MAX_DESCRIPTION_BYTES // 10**6} MB: no description of a model.")
-        description = json.loads(path.read_bytes())
-    except (ValueError, OSError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read: {error}. Train again or restore a copy.") from error
-    number = description.get("format") if isinstance(description, dict) else None
-    if not isinstance(number, int) or number < 1:
-        raise ModelError(f"{path} is no description of a genus model: it has no format number.")
-    if number > FORMAT:
-        raise ModelError(
-            f"{path} has format {number}, written by genus {description.get('genus')}; this is genus "
-            f"{version('genus')}, which reads up to format {FORMAT}. Upgrade: pip install -U genus."
-        )
-    return description
-
-
-def _classes(stored: list[str]) -> tuple[str, ...]:
-    if not (isinstance(stored, list) and 0 < len(stored) <= MAX_CLASSES and all(type(name) is str for name in stored)):
-        raise ValueError(f"'classes' has to be a list of 1 to {MAX_CLASSES} names")
-    if len(set(stored)) != len(stored):
-        raise ValueError("'classes' has a name twice")
-    return tuple(stored)
-
-
-def _preprocess(stored: Mapping[str, Any]) -> Preprocess:
-    found = Preprocess(**{**stored, "mean": tuple(stored["mean"]), "std": tuple(stored["std"])})
-    hints = get_type_hints(Preprocess)
-    sound = (
-        type(found.size) is int
-        and 0 < found.size <= MAX_SIZE
-        and 0.1 <= found.crop <= 1
-        and len(found.mean) == len(found.std) == 3
-        and all(math.isfinite(value) for value in (*found.mean, *found.std))
-        and min(found.std) > 0
-        and found.resample in get_args(hints["resample"])
-        and found.decode in get_args(hints["decode"])
+    description = Description.read(folder)
+    digests, rule = description.digests, description.known_rule
+    model = _load_model(description, folder)
+    index = _load_index(folder / INDEX, digests.get("index_sha256"), model.num_features) if rule else None
+    evidence, members = None, None
+    if "evidence_sha256" in digests:
+        evidence, members = _load_evidence(folder / EVIDENCE, digests["evidence_sha256"])
+    return Bundle(
+        model,
+        description.architecture,
+        description.classes,
+        description.preprocess,
+        description.record,
+        description.temperature,
+        rule,
+        index,
+        evidence,
+        members,
     )
-    if not sound:
-        raise ValueError(f"{found} cannot be followed")
-    return found
 
 
-def _temperature(stored: Any) -> float:
-    if not (isinstance(stored, (int, float)) and 0 < stored < math.inf):
-        raise ValueError(f"'temperature' cannot be {stored}")
-    return float(stored)
+def _load_model(description: Description, folder: Path) -> Backbone:
+    """The described model with the tensors of the file. Their shapes are compared before any of them takes memory."""
+    path, architecture = folder / TENSORS, description.architecture
+    with _opened(path, description.digests.get("tensors_sha256")) as file:
+        model = _built(architecture.skeleton, description, folder)
+        _check_shapes(path, file, module(model))
+        if architecture.is_timm:
+            model = _built(architecture.build, description, folder)
+        own = module(model).state_dict()
+        weights = {key: _weights(path, key, file.get_tensor(key), tensor.dtype) for key, tensor in own.items()}
+    module(model).load_state_dict(weights, assign=True)
+    module(model).eval()
+    return model
 
 
-def _known_rule(stored: Mapping[str, Any] | None) -> KnownRule | None:
-    if stored is None:
-        return None
-    rule = KnownRule(**stored)
-    if not all(type(value) is float and 0 <= value <= 2 for value in asdict(rule).values()):
-        raise ValueError(f"{rule} cannot be followed")
-    return rule
+def _built(build: Callable[[int], Backbone], description: Description, folder: Path) -> Backbone:
+    try:
+        return build(len(description.classes))
+    except GenusError as error:
+        raise ModelError(f"{folder / DESCRIPTION} describes a model that cannot be built here: {error}") from error
+    except Exception as error:  # arguments that contradict each other can make a constructor raise anything
+        raise ModelError(
+            f"{folder / DESCRIPTION} describes no model: {error!r}. Train again or restore a copy."
+        ) from error
 
 
-def _save_index(index: Index, path: Path) -> str:
-    """Write ``index``; the sha256 of the file."""
-    features = torch.from_numpy(index.features).half().numpy()
-    content = save_arrays({"features": features, "pictures": index.pictures})
-    with atomic(path) as temporary:
-        temporary.write_bytes(content)
-    return hashlib.sha256(content).hexdigest()
+def _check_shapes(path: Path, file: Any, skeleton: nn.Module) -> None:
+    tables = sum(table.nbytes for table in skeleton.buffers())
+    if tables > MAX_TABLE_BYTES:
+        raise ModelError(f"{path.parent / DESCRIPTION} describes a model whose tables take {tables / 1e9:.0f} GB.")
+    stored = {key: str(tuple(file.get_slice(key).get_shape())) for key in file.keys()}  # noqa: SIM118
+    own = {key: str(tuple(tensor.shape)) for key, tensor in skeleton.state_dict().items()}
+    wrong = sorted(key for key in own.keys() | stored.keys() if own.get(key) != stored.get(key))
+    if wrong:
+        there, described = stored.get(wrong[0], "missing"), own.get(wrong[0], "missing")
+        raise ModelError(
+            f"{path} does not fit {DESCRIPTION}: {wrong[0]} is {there} in the file and {described} in the described "
+            f"model ({len(wrong)} such tensors). Restore a copy of both."
+        )
+
+
+def _weights(path: Path, key: str, stored: Tensor, dtype: torch.dtype) -> Tensor:
+    """``stored`` as a ``dtype``, in memory of its own: the file may change."""
+    if stored.dtype != dtype and not {stored.dtype, dtype} <= FLOATS:
+        raise ModelError(f"{path} does not fit {DESCRIPTION}: {key} is {stored.dtype}. Restore a copy of both.")
+    weights = stored.to(dtype, copy=True)
+    if not torch.isfinite(weights).all() or (key.endswith("running_var") and (weights < 0).any()):
+        raise ModelError(f"{path} holds values that are no finite numbers, in {key}. Train again.")
+    return weights
 
 
 def _load_index(path: Path, digest: str | None, num_features: int) -> Index:
-    arrays = _load_file(path, digest)
+    with _opened(path, digest) as file:
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     features, pictures = arrays.get("features"), arrays.get("pictures")
     if (
         features is None
@@ -227,31 +219,44 @@ def _load_index(path: Path, digest: str | None, num_features: int) -> Index:
     return Index(features.float().numpy(), pictures.numpy())
 
 
-def _load_file(path: Path, digest: str | None) -> dict[str, torch.Tensor]:
+def _load_evidence(path: Path, digest: str) -> tuple[Evidence | None, Members | None]:
+    with _opened(path, digest, "numpy") as file:
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     try:
+        found = _taken(Evidence, arrays), _taken(Members, arrays)
+        if arrays:
+            raise ValueError(f"it also holds {', '.join(sorted(arrays))}")
+    except (ValueError, KeyError) as error:
+        raise ModelError(f"{path} is no evidence of a model: {error}. Restore a copy.") from error
+    return found
+
+
+def _taken(kind: type[Remembered], arrays: dict[str, NDArray[Any]]) -> Remembered | None:
+    """Take the arrays that make a ``kind`` out of ``arrays``; None where there are none."""
+    names = [one.name for one in fields(kind)]
+    return kind(*(arrays.pop(name) for name in names)) if names[0] in arrays else None
+
+
+def _arrays(part: Evidence | Members) -> dict[str, NDArray[Any]]:
+    """The arrays of ``part`` by their names, which are those in the file."""
+    return {one.name: np.ascontiguousarray(getattr(part, one.name)) for one in fields(part)}
+
+
+@contextlib.contextmanager
+def _opened(path: Path, digest: str | None, framework: str = "pt") -> Iterator[Any]:
+    """The safetensors file ``path``, once its checksum is proven and its header bounded. Raises ModelError."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would let its reader wait for ever
+            raise ModelError(f"{path} is no file. Restore a copy.")
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != digest:
-            raise ModelError(f"{path} is damaged: its checksum is not the one in {DESCRIPTION}. Restore a copy.")
-        return load_file(path)
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise ModelError(f"{path} is damaged: its checksum is not the one in {DESCRIPTION}. Restore a copy.")
+            file.seek(0)
+            if int.from_bytes(file.read(8), "little") > MAX_HEADER_BYTES:
+                raise ModelError(f"{path} has a header of more than {MAX_HEADER_BYTES // 10**6} MB: no model of ours.")
+        with safe_open(path, framework) as tensors:
+            if len(tensors.keys()) > MAX_TENSORS:
+                raise ModelError(f"{path} has more than {MAX_TENSORS} tensors: no model of ours.")
+            yield tensors
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} cannot be read: {error}. Restore a copy.") from error
-
-
-def _load_tensors(model: Backbone, path: Path, digest: str) -> None:
-    state = _load_file(path, digest)
-    own = module(model).state_dict()
-    wrong = sorted(key for key in own.keys() | state.keys() if _shape(own, key) != _shape(state, key))
-    if wrong:
-        raise ModelError(
-            f"{path} does not fit {DESCRIPTION}: {wrong[0]} is {_shape(state, wrong[0])} in the file and "
-            f"{_shape(own, wrong[0])} in the described model ({len(wrong)} such tensors). Restore a copy of both."
-        )
-    if not all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point()):
-        raise ModelError(f"{path} holds values that are no finite numbers. Train again.")
-    weights = {key: tensor.to(own[key].dtype, copy=True) for key, tensor in state.items()}  # the file's may change
-    module(model).load_state_dict(weights, assign=True)
-
-
-def _shape(state: Mapping[str, torch.Tensor], key: str) -> tuple[int, ...] | str:
-    return tuple(state[key].shape) if key in state else "missing"

@@ -16,11 +16,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from genus.errors import UsageError, nearest
 from genus.files import irregular, require_regular_file
+from genus.types import AugmentName, EngineName, HeadName, PrecisionName
 
-Head = Literal["adamw", "linear"]
-AugmentName = Literal["none", "light", "strong"]
-PrecisionName = Literal["auto", "fp32", "bf16"]
-Engine = Literal["auto", "torch", "openvino"]
+CONFIG = "config.toml"  # in a run folder: the options as resolved
 Group = Literal["Run", "Data", "Model", "Training", "Evaluation", "Machine"]
 
 
@@ -52,7 +50,7 @@ class TrainConfig:
     freeze_layers: Annotated[bool, About("Training", "Train the head only.")] = True
     freeze_until: Annotated[int | None, About("Training", "Train what lies behind N stages.", metavar="N")] = None
     views: Annotated[int, About("Training", "Random views of each picture that frozen stages also look at.")] = 0
-    head: Annotated[Head, About("Training", "How the head of a frozen network is fitted.")] = "adamw"
+    head: Annotated[HeadName, About("Training", "How the head of a frozen network is fitted.")] = "adamw"
     epochs: Annotated[int, About("Training", "Rounds over the training pictures.")] = 100
     batch_size: Annotated[int, About("Training", "Pictures per step.")] = 32
     lr: Annotated[float, About("Training", "Learning rate at its peak.")] = 1e-4
@@ -63,7 +61,7 @@ class TrainConfig:
     cv: Annotated[int | None, About("Evaluation", "First cross-validate in K folds, frozen.", metavar="K")] = None
     device: Annotated[str, About("Machine", "auto, cpu, cuda, cuda:1, mps.")] = "auto"
     precision: Annotated[PrecisionName, About("Machine", "Of the computation.")] = "auto"
-    engine: Annotated[Engine, About("Machine", "What computes a frozen network.", "the fastest, measured")] = "auto"
+    engine: Annotated[EngineName, About("Machine", "What computes a frozen network.", "the fastest, measured")] = "auto"
     workers: Annotated[int | None, About("Machine", "Threads or processes that read pictures.", "what helps")] = None
 
     def __post_init__(self) -> None:
@@ -90,6 +88,11 @@ class TrainConfig:
         if self.from_run is not None and self.cv:
             raise UsageError("--cv needs a network new to the pictures; that of --from may have seen them.")
 
+    @property
+    def head_only(self) -> bool:
+        """Does the backbone stay as it is?"""
+        return self.freeze_layers and not self.freeze_until
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, for the record of the run."""
         return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
@@ -104,17 +107,11 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def compose(
-    flags: Mapping[str, Any],
-    preset: str | None = None,
-    file: Path | None = None,
-    stored: Mapping[str, Any] | None = None,
-) -> TrainConfig:
+def compose(flags: Mapping[str, Any], preset: str | None = None, file: Path | None = None) -> TrainConfig:
     """Flags over the TOML ``file`` over the ``preset`` over the defaults. ``flags`` holds only what the user gave.
 
-    ``stored`` is the content of a run's config.toml (see ``read_toml``): that run goes on with its own options.
-    Raises UsageError for an unknown preset or key (naming the nearest), a wrong type, a value out of range, and for
-    given options that differ from stored ones.
+    With ``resume``, the run in ``out`` goes on with its own options. Raises UsageError for an unknown preset or key
+    (naming the nearest), a wrong type, a value out of range, and for options that differ from those of the run.
     """
     from_file = read_toml(file) if file else {}
     named = from_file.pop("preset", None)
@@ -125,7 +122,12 @@ def compose(
     for key in ("split", "weights"):
         if (kind := irregular(given.get(key) or "")) not in (None, "a folder"):
             raise UsageError(f"--{key} {given[key]} is {kind}, not a file. Give a regular file.")
-    return TrainConfig(**given) if stored is None else resume_options(given, stored)
+    if not given.get("resume"):
+        return TrainConfig(**given)
+    if given.get("out") is None:
+        raise UsageError("--resume needs --out: which run is to go on?")
+    stored = given["out"] / CONFIG
+    return resume_options(given, read_toml(stored)) if stored.exists() else TrainConfig(**given)
 
 
 def resume_options(given: Mapping[str, Any], stored: Mapping[str, Any]) -> TrainConfig:

@@ -13,6 +13,7 @@ A message says what, which file or key, why, and what to do next.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class GenusError(Exception):
@@ -25,6 +26,13 @@ class UsageError(GenusError):
 
 class DataError(GenusError):
     exit_code = 3
+
+    @classmethod
+    def none_readable(cls, what: str, first: Path) -> "DataError":
+        """Of several pictures, all of which could be read earlier, none can be read now."""
+        return cls(
+            f"None of the pictures ({what}) can be read any more; the first: {first}. Are the files still there?"
+        )
 
 
 class PictureError(DataError):

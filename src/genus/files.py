@@ -18,6 +18,8 @@ from genus.errors import GenusError, MachineError, UsageError
 
 _SPECIAL = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
+PREFIX, SUFFIX = ".genus-", ".tmp"  # of the temporary files beside their targets
+
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -25,7 +27,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Raises MachineError when the folder cannot be written or the disk is full; nothing is left behind then.
     """
-    temporary = path.with_name(f".genus-{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
     try:
         temporary.touch(exist_ok=False)
     except OSError as error:
@@ -39,6 +41,23 @@ def atomic(path: Path) -> Iterator[Path]:
         raise _cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def move(source: Path, target: Path) -> None:
+    """Let the file ``source`` become ``target``, on the same disk, so that it stays so. Raises MachineError."""
+    try:
+        source.replace(target)
+        _fsync_folder(target.parent)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+
+
+def remove(path: Path) -> None:
+    """Delete the file ``path`` if it is there. Raises MachineError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
 
 
 class WriteBehind:
@@ -98,9 +117,21 @@ def make_folder(path: Path) -> None:
 def probe_writable(folder: Path) -> None:
     """Raise MachineError now, not after hours of training, when ``folder`` cannot be written."""
     make_folder(folder)
-    with atomic(folder / ".probe"):
+    probe = folder / f"{PREFIX}probe{SUFFIX}"
+    with atomic(probe):
         pass
-    (folder / ".probe").unlink(missing_ok=True)
+    probe.unlink(missing_ok=True)
+
+
+def is_leftover(name: str) -> bool:
+    """Is a file of this name what a killed process had begun to write?"""
+    return name.startswith(PREFIX) and name.endswith(SUFFIX)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes had begun to write into ``folder``; nobody else may be writing there."""
+    for path in folder.glob(f"{PREFIX}*{SUFFIX}"):
+        path.unlink(missing_ok=True)
 
 
 def irregular(path: str | os.PathLike[str]) -> str | None:

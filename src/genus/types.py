@@ -1,6 +1,6 @@
 """Frozen values that cross the boundaries between modules. Nothing here imports torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -8,6 +8,12 @@ from typing import Literal
 
 RGB = tuple[float, float, float]
 Resample = Literal["bicubic", "bilinear"]
+HeadName = Literal["adamw", "linear"]
+AugmentName = Literal["none", "light", "strong"]
+PrecisionName = Literal["auto", "fp32", "bf16"]
+Precision = Literal["fp32", "bf16"]
+EngineName = Literal["auto", "torch", "openvino"]
+DecodeRule = Literal["full-range", "draft-cut", "draft"]
 
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
 IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
@@ -31,9 +37,12 @@ class Preprocess:
 
     ``decode`` names the rule by which a file becomes these pixels, so that a later, better rule cannot silently
     change the answers of an existing model. By every rule, a JPEG is decoded at the smallest of 1/1, 1/2, 1/4,
-    1/8 of its size that is not below the resized picture; all other formats are decoded in full. Then
-    ``"draft-cut"`` cuts the central square at whole pixels and resamples it alone; ``"draft"``, the rule of the
-    first models, keeps fractions of a pixel and leaves the work to Pillow.
+    1/8 of its size that is not below the resized picture; all other formats are decoded in full.
+
+    ``"full-range"``, that of new models, scales a picture of more than 8 bits a channel by the smallest usual depth
+    that holds its values, follows the gamma of a PNG, cuts the central square at whole pixels and resamples it alone.
+    ``"draft-cut"`` takes 16 bits for what they are, and ignores gamma. ``"draft"``, the rule of the first models, does
+    so, too, but keeps fractions of a pixel and leaves the resampling to Pillow.
     """
 
     size: int
@@ -41,7 +50,7 @@ class Preprocess:
     std: RGB = IMAGENET_STD
     resample: Resample = "bicubic"
     crop: float = 1.0
-    decode: Literal["draft-cut", "draft"] = "draft-cut"
+    decode: DecodeRule = "full-range"
 
     @property
     def short_side(self) -> int:
@@ -51,18 +60,22 @@ class Preprocess:
 
 @dataclass(frozen=True, slots=True)
 class KnownRule:
-    """When an answer counts: its label is probable enough, and the picture is near enough to a training picture.
+    """When an answer counts as known: it is probable enough, and its picture is near enough to a training picture.
 
-    ``min_probability`` 0..1 was set so that at most ``max_error`` of the answers that count are wrong; it is 0 where no
-    threshold could be shown to keep that. ``max_distance`` 0..2 is a distance of ``Index``.
+    ``min_probability`` (0..1) was chosen so that at most ``max_error`` (above 0, below 1) of the known answers are
+    wrong. It is None where no threshold could be shown to keep that; then no answer is known, and ``reason`` is the
+    sentence that says why. ``max_distance`` (0..2) is a distance as ``Index`` measures it.
     """
 
     max_error: float
-    min_probability: float
+    min_probability: float | None
     max_distance: float
+    reason: str = ""
 
     def holds(self, probability: float, distance: float) -> bool:
-        """Does the answer count?"""
+        """Is an answer of this probability (0..1), for a picture at this distance (0..2), known?"""
+        if self.min_probability is None:
+            return False
         return probability >= self.min_probability and distance <= self.max_distance
 
 
@@ -139,6 +152,24 @@ class EpochResult:
     val_loss: float | None
     val_accuracy: float | None
     seconds: float
+
+
+def quality(accuracy: float, loss: float) -> tuple[float, float]:
+    """What makes one epoch better than another on validation: a higher accuracy, and among equals a lower loss.
+
+    A tuple to be compared: the larger, the better.
+    """
+    return accuracy, -loss
+
+
+def best_epoch(history: Iterable[EpochResult]) -> EpochResult | None:
+    """The epoch whose weights are kept, the first of equals; None without validation."""
+    validated = [
+        (quality(r.val_accuracy, r.val_loss), r)
+        for r in history
+        if r.val_accuracy is not None and r.val_loss is not None
+    ]
+    return max(validated, key=lambda pair: pair[0])[1] if validated else None
 
 
 Event = Progress | Note | Caution | RunOpened | EpochResult

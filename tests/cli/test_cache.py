@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from genus.data import inspect, seen
-from genus.data.cache import cache_root, tables
+from genus.data import inspect
 from genus.data.decode import read
-from genus.workflows.frozen import FrozenPart
+from genus.features.cache import cache_root, tables
+from genus.features.extractor import FeatureExtractor
 from tests.cli.conftest import FAST, SPECIES, Genus
 
 QUICK = [*FAST, "--epochs", "3"]
@@ -31,10 +31,10 @@ def weights(run: Path) -> bytes:
 
 
 def forbid_computing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: FrozenPart) -> None:
+    def fail(self: FeatureExtractor) -> None:
         raise AssertionError("something was computed again")
 
-    monkeypatch.setattr(FrozenPart, "engine", fail)
+    monkeypatch.setattr(FeatureExtractor, "engine", fail)
 
 
 def test_another_head_or_seed_computes_nothing_again(
@@ -57,7 +57,7 @@ def test_another_head_or_seed_computes_nothing_again(
 def test_a_second_run_opens_only_files_that_have_changed(
     genus: Genus, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seen, "SETTLED_AFTER", 0.0)
+    monkeypatch.setattr(inspect, "SETTLED_AFTER", 0.0)
     photos = tmp_path / "photos"
     shutil.copytree(drawn, photos)
     time.sleep(0.05)

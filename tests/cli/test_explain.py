@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 import genus as genus_package
-from genus.bundle import Architecture, Bundle, save_bundle
+from genus.architecture import Architecture
+from genus.bundle import Bundle, save_bundle
 from genus.demo import draw
 from genus.models.registry import preprocess_of
 from genus.types import Preprocess

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genus.bundle import load_bundle
-from genus.data.cache import cache_root, tables
+from genus.features.cache import cache_root, tables
 from genus.models.registry import build, entry
 from genus.models.sources import fetch
 from genus.models.weights import load_weights
@@ -47,7 +47,7 @@ def test_stages_that_are_not_there(stages: int, genus: Genus, drawn: Path, tmp_p
 
 def test_disk_that_is_too_small(genus: Genus, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("genus.workflows.partial.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("genus.workflows.tasks.partial.shutil.disk_usage", lambda path: usage)
     result = genus("train", drawn, "--out", tmp_path / "a", "--freeze-until", 3, *FAST)
     assert result.code == 4
     assert "more than the 0.00 GB that are free" in result.err

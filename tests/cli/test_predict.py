@@ -102,10 +102,22 @@ def test_a_pipe_is_not_waited_for_and_a_device_not_replaced(
         assert (refused.code, "is a pipe, not a file" in refused.err) == (2, True)
 
 
-def test_another_error_among_the_known_needs_the_stored_curve(genus: Genus, trained: Path, drawn: Path) -> None:
-    for value, told in (("0", "above 0 and below 1"), ("nan", "above 0"), ("0.2", "stored curve")):
+def test_another_error_among_the_known_is_decided_by_the_stored_evidence(
+    genus: Genus, trained: Path, drawn: Path, tmp_path: Path
+) -> None:
+    for value, told in (("0", "above 0 and below 1"), ("nan", "above 0")):
         result = genus("predict", trained, drawn, "--max-error", value)
         assert (result.code, told in result.err) == (2, True)
+    known = {}
+    for value in (0.01, 0.2, 0.6):
+        result = genus("predict", trained, drawn, "--max-error", value, "--csv", "-")
+        assert result.code == 0, result.err
+        known[value] = sum(row["known"] == "true" for row in rows_of(result.out))
+        assert ("cannot show an error of at most 0.01" in result.err) == (value == 0.01)
+    assert 0 == known[0.01] < known[0.2] < known[0.6]
+    assert known[0.2] == sum(
+        row["known"] == "true" for row in rows_of(genus("predict", trained, drawn, "--csv", "-").out)
+    )
 
 
 def test_probabilities_do_not_depend_on_neighbours(genus: Genus, trained: Path, drawn: Path) -> None:

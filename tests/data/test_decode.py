@@ -13,14 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from genus.data.decode import decode, fit, open_rgb, read, sniff
+from genus.data.decode import decode, open_rgb, read
+from genus.data.formats import FileKind, sniff
+from genus.data.preprocess import fit
 from genus.errors import PictureError
 from genus.types import Preprocess
 from tests import corpus
 from tests.corpus import BAD, CASES, SOUND, Case
+from tests.encoders import icc_rgb
 
 SMALL = Preprocess(size=32)
 KINDS = {"JPEG": "JPEG", "PNG": "PNG", "WEBP": "WebP", "GIF": "GIF", "BMP": "BMP", "TIFF": "TIFF", "HEIC": "HEIC"}
+KINDS |= {"AVIF": "AVIF", "JPEG2000": "JPEG 2000", "PPM": "PNM"}
 WHOLE = {kind: corpus.encode(corpus.scene((48, 40)), kind) for kind in KINDS}
 
 
@@ -47,7 +51,7 @@ def test_bad_file(case: Case, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "name"), KINDS.items())
 def test_sniff_needs_64_bytes(kind: str, name: str) -> None:
-    assert sniff(WHOLE[kind][:64]) == name
+    assert sniff(WHOLE[kind][:64]) == FileKind(name, "read")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,7 +77,7 @@ def damaged_files(draw: st.DrawFn) -> bytes:
     return bytes(data[:hole] + data[hole + draw(st.integers(0, 40)) :])
 
 
-@settings(max_examples=500, deadline=2000)
+@settings(max_examples=300, deadline=None)
 @given(damaged_files())
 def test_damage_raises_only_picture_errors(data: bytes) -> None:
     _decodes_or_says_why(data)
@@ -187,14 +191,14 @@ def test_what_was_used_up_does_not_travel_on(tmp_path: Path) -> None:
     """A picture that is saved again must be shown as it was decoded: not turned or colour-managed twice."""
     exif = Image.Exif()
     exif[0x0112] = 6
-    data = corpus.encode(corpus.scene(), "PNG", exif=exif.tobytes(), icc_profile=corpus.icc_rgb("grb"))
+    data = corpus.encode(corpus.scene(), "PNG", exif=exif.tobytes(), icc_profile=icc_rgb("grb"))
     picture = open_rgb(data)
     assert np.array_equal(np.asarray(open_rgb(corpus.encode(picture, "PNG"))), np.asarray(picture))
 
 
 def test_srgb_profiles_cost_nothing_and_change_nothing() -> None:
     plain = corpus.encode(corpus.scene(), "PNG")
-    tagged = corpus.encode(corpus.scene(), "PNG", icc_profile=corpus.icc_rgb("rgb", gamma=2.2))
+    tagged = corpus.encode(corpus.scene(), "PNG", icc_profile=icc_rgb("rgb", gamma=2.2))
     srgb = _srgb_profile()
     assert np.array_equal(decode(plain, SMALL), decode(corpus.encode(corpus.scene(), "PNG", icc_profile=srgb), SMALL))
     assert np.abs(decode(plain, SMALL).astype(int) - decode(tagged, SMALL)).max() <= 12
@@ -231,14 +235,14 @@ def test_many_threads_decode_as_one() -> None:
 
     alone = [attempt(case) for case in CASES]
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(attempt, CASES * 3)) == alone * 3
+        assert list(pool.map(attempt, CASES * 2)) == alone * 2
 
 
 def test_files_that_cannot_be_read() -> None:
     with corpus.unprivileged_folder() as folder:
         with pytest.raises(PictureError, match="cannot read: no such file"):
             read(folder / "none.jpg")
-        with pytest.raises(PictureError, match="cannot read: is a directory"):
+        with pytest.raises(PictureError, match="is a folder, not a file"):
             read(folder)
         closed = corpus.write(SOUND[0], folder)
         closed.chmod(0)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genus.data.loader import Batch, Pixels, load_batches
-from genus.data.threads import default_workers
+from genus.data.loader import Batch, Pixels, default_workers, load_batches
 from genus.errors import PictureError
 
 

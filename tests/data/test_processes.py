@@ -14,10 +14,9 @@ import pytest
 from PIL import Image
 
 from genus.data import processes
-from genus.data.augment import Augment
+from genus.data.augment import Augment, Views
 from genus.data.loader import Batch, load_batches
 from genus.data.processes import ReadingProcesses
-from genus.data.views import Views
 from genus.errors import MachineError
 from genus.types import HALF, Preprocess
 
@@ -110,7 +109,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from genus.data.processes import ReadingProcesses
-from genus.data.views import Views
+from genus.data.augment import Views
 from genus.types import Preprocess
 print("the script runs", flush=True)
 readers = ReadingProcesses(Views([Path(sys.argv[1])], Preprocess(32), "light", 0), 2)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genus.data.threads import in_threads, useful_readers
+from genus.data.loader import in_threads, useful_readers
 
 
 @settings(max_examples=40, deadline=None)

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genus.engine.compiling import compile_or_leave
-from genus.engine.torch_engine import TorchEngine
+from genus.engine.torch_engine import TorchEngine, compile_or_leave
 from genus.models.backbone import place
 from genus.types import Event, Note, Preprocess
 from tests.engine.test_openvino_engine import network

@@ -10,12 +10,13 @@ from genus.models.layouts.swin import LAYOUTS
 from genus.models.swin import (
     Swin,
     WindowAttention,
+    from_windows,
     pad_to_multiple,
     partition_windows,
     relative_position_index,
     resize_relative_bias,
     shifted_window_mask,
-    window_order,
+    to_windows,
 )
 from tests.models.closeness import assert_equal, outputs_of, randomise
 
@@ -62,14 +63,17 @@ CPU = torch.device("cpu")
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 8), st.booleans())
-def test_windows_are_gathered_and_put_back(height: int, width: int, window: int, shifted: bool) -> None:
-    """One gather is the paper's cyclic shift and partition; the second undoes both."""
+def test_windows_hold_neighbours_and_are_put_back(height: int, width: int, window: int, shifted: bool) -> None:
+    """Told by brute force: place (r, c) of window (i, j) is token (i·M + r + shift, j·M + c + shift), wrapped round."""
     shift = window // 2 if shifted else 0
     tokens = pad_to_multiple(torch.randn(2, height, width, 3), window)
-    order, way_back = window_order(tokens.shape[1], tokens.shape[2], window, shift, CPU)
-    windows = tokens.flatten(1, 2)[:, order]
-    assert torch.equal(windows.flatten(), partition_windows(tokens.roll((-shift, -shift), (1, 2)), window).flatten())
-    assert torch.equal(windows[:, way_back].view(tokens.shape), tokens)
+    down, across = tokens.shape[1:3]
+    windows = to_windows(tokens, window, shift)
+    for number in range(windows.shape[1]):
+        top, left = (window * start + shift for start in divmod(number, across // window))
+        rows, columns = (torch.arange(top, top + window) % down, torch.arange(left, left + window) % across)
+        assert torch.equal(windows[:, number], tokens[:, rows][:, :, columns].flatten(1, 2))
+    assert torch.equal(from_windows(windows, down, across, shift), tokens)
 
 
 @given(st.integers(2, 6), st.integers(1, 4), st.integers(1, 4))

@@ -182,13 +182,13 @@ def test_most_frequent_mistakes_lead_to_the_same_pictures(report: Report, open_p
     assert shown_paths(page) == [f"1-2/{k}.jpg" for k in range(4)]
 
 
-def test_studies_compare_truth_and_answer(report: Report, open_page: Open) -> None:
+def test_close_ups_compare_truth_and_answer(report: Report, open_page: Open) -> None:
     page = open_page(render(report)).page
-    card = page.locator("#worst .study").first
+    card = page.locator("#worst .close-up").first
     assert card.locator("h3").inner_text() == "daisy, taken for dandelion"
     assert card.locator(".pair img").count() == 2
     assert card.locator(".truth").inner_text().replace("\u00a0", " ").split("\t") == ["daisy (truth)", "10.8 %"]
-    assert card.locator(".alike li").count() == 4
+    assert card.locator(".neighbours li").count() == 4
 
 
 # Sorting
@@ -376,9 +376,19 @@ def test_the_matrix_of_very_many_classes_is_left_out(open_page: Open) -> None:
 
 
 def test_two_classes_and_nothing_else(open_page: Open) -> None:
-    nothing: dict[str, Any] = dict.fromkeys(
-        ("warnings", "pictures", "rows", "numbers", "worst", "least_certain", "charts", "doubtful", "data", "facts"), ()
-    )
+    names = [
+        "warnings",
+        "pictures",
+        "rows",
+        "numbers",
+        "worst",
+        "least_certain",
+        "charts",
+        "label_issues",
+        "data",
+        "facts",
+    ]
+    nothing: dict[str, Any] = dict.fromkeys([*names, "commands"], ())
     page = open_page(render(report_of(SPECIES[:2], card=(), cut="", **nothing))).page
     assert page.locator("section h2").all_inner_texts() == ["Confusion matrix"]
     assert page.locator("nav a").count() == 1
@@ -391,7 +401,7 @@ def test_every_section_can_be_reached(report: Report, open_page: Open) -> None:
     page = open_page(render(report)).page
     targets = page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href').slice(1))")
     assert targets == page.locator("main section").evaluate_all("all => all.map(section => section.id)")
-    assert len(targets) == 10
+    assert len(targets) == 11
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
     assert len(ids) == len(set(ids))
 

@@ -27,8 +27,8 @@ from genus.training.head import (
     fit_linear,
     refit_linear,
 )
-from genus.training.linear import LinearClassifier
 from genus.training.scaling import Scaler
+from genus.training.softmax_regression import LinearClassifier
 
 
 class HalfScaler(TransformerMixin, BaseEstimator):

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from genus.errors import DivergedError, MachineError
+from genus.errors import DivergedError, MachineError, UsageError
 from genus.models.backbone import module
-from genus.training.average import average_of
 from genus.training.loop import FineTuneRecipe, LabelledBatch, State, Step, Validation, begin, fit
+from genus.training.optim import average_of
 from tests.training.runs import RECIPE, differing, network, pictures, shuffled, start, step_for, validation
 
 ONE_BATCH = pictures(8)
@@ -164,7 +164,7 @@ def test_the_loss_is_smoothed_weighted_cross_entropy() -> None:
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "swin_tiny"])
 def test_a_rehearsal_leaves_the_model_as_it_was(name: str) -> None:
     model, twin = module(network(name)), module(network(name))
-    assert step_for(RECIPE).rehearse(model, ONE_BATCH) > 0
+    assert step_for(RECIPE).trial_step(model, ONE_BATCH) > 0
     for (key, tensor), other in zip(model.state_dict().items(), twin.state_dict().values(), strict=True):
         assert torch.equal(tensor, other), key
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -191,7 +191,7 @@ def memory_for(fitting: int, message: str, monkeypatch: pytest.MonkeyPatch) -> n
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, twin = memory_for(2, message, monkeypatch), module(network("vgg11", batch_norm=True))
     step = step_for(RECIPE)
-    step.rehearse(model, ONE_BATCH)
+    step.trial_step(model, ONE_BATCH)
     assert step.piece == 2
     assert all(map(torch.equal, model.state_dict().values(), twin.state_dict().values()))
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -200,13 +200,13 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(message: str, monkeyp
 
 def test_not_even_one_picture_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MachineError, match="Not even one picture"):
-        step_for(RECIPE).rehearse(memory_for(0, "out of memory", monkeypatch), ONE_BATCH)
+        step_for(RECIPE).trial_step(memory_for(0, "out of memory", monkeypatch), ONE_BATCH)
 
 
 def test_other_failures_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     step = step_for(RECIPE)
     with pytest.raises(RuntimeError, match="illegal"):
-        step.rehearse(memory_for(2, "CUDA error: an illegal memory access", monkeypatch), ONE_BATCH)
+        step.trial_step(memory_for(2, "CUDA error: an illegal memory access", monkeypatch), ONE_BATCH)
     assert step.piece == RECIPE.batch_size
 
 
@@ -215,7 +215,7 @@ def test_a_rehearsal_leaves_room_for_what_training_keeps(monkeypatch: pytest.Mon
     model, sizes = module(network()), []
     empty_like = torch.empty_like
     monkeypatch.setattr(torch, "empty_like", lambda tensor: sizes.append(tensor.numel()) or empty_like(tensor))
-    step_for(RECIPE).rehearse(model, ONE_BATCH)
+    step_for(RECIPE).trial_step(model, ONE_BATCH)
     assert sum(sizes) == 3 * sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -234,3 +234,10 @@ def test_same_seed_same_bits() -> None:
     (one, losses), (two, again), (_, others) = run(recipe, 0), run(recipe, 7), run(replace(recipe, seed=6), 0)
     assert differing(one, two) == []
     assert losses == again != others
+
+
+def test_a_batch_of_one_is_refused_where_batch_norm_cannot_learn_from_it() -> None:
+    recipe = replace(RECIPE, batch_size=1)
+    network_of_one = network("efficientnet_lite0")
+    with pytest.raises(UsageError, match="larger --batch-size or --image-size"):
+        step_for(recipe).trial_step(module(network_of_one), pictures(1))

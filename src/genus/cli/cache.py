@@ -21,9 +21,9 @@ def cache(
 
     Example: genus cache --clear
     """
-    from genus.data.cache import cache_root, tables
-    from genus.data.cache import clear as clear_cache
-    from genus.data.seen import FOLDER
+    from genus.features.cache import cache_root, tables
+    from genus.features.cache import clear as clear_cache
+    from genus.features.known_files import FOLDER
 
     root = cache_root()
     places = (root, root / FOLDER)

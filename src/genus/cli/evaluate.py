@@ -11,7 +11,7 @@ from genus.cli.streams import say
 
 if TYPE_CHECKING:
     from genus.evaluation.learning_curve import LearningCurve
-    from genus.workflows.study import Suspect
+    from genus.workflows.tasks.studies import Suspect
 
 LISTED = 10
 
@@ -23,7 +23,8 @@ def evaluate(
         typer.Argument(help="Other pictures in class folders. Default: the run's test part.", show_default=False),
     ] = None,
     all_pictures: Annotated[
-        bool, typer.Option("--all-pictures", help="With DATA: also pictures that the run was trained on.")
+        bool,
+        typer.Option("--all-pictures", help="Include pictures that the run was trained on or decided by, and say so."),
     ] = False,
     learning_curve: Annotated[
         bool, typer.Option("--learning-curve", help="Also: what would more pictures bring, and of which class?")
@@ -49,7 +50,14 @@ def evaluate(
             device=device,
             on_event=screen,
         )
-    show_evaluation(result.test)
+    show_evaluation(result.test, result.sentence)
+    if result.strangers:
+        found = result.strangers
+        say(
+            f"{found.n} pictures are of classes that the model does not have: it calls {found.unknown.value:.1%} of "
+            f"them unknown ({found.unknown.low:.1%} to {found.unknown.high:.1%})."
+        )
+        say()
     written = ["report.html", "metrics.json", "confusion.csv", "confusion.png"]
     if result.curve:
         _show_curve(result.curve, result.classes)
@@ -57,7 +65,8 @@ def evaluate(
     if result.suspects is not None:
         _show_suspects(result.suspects)
         written.append("label_errors.csv")
-    say(f"Written to {result.out}: {', '.join(written)}")
+    if result.out:
+        say(f"Written to {result.out}: {', '.join(written)}")
 
 
 def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:

@@ -33,14 +33,11 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Seque
         say("  ".join(cells).rstrip())
 
 
-def show_evaluation(test: "Evaluation | None") -> None:
-    """Accuracy and the numbers per class, on stdout; nothing when there was no test picture."""
+def show_evaluation(test: "Evaluation | None", sentence: str) -> None:
+    """The ``sentence`` and the numbers per class, on stdout; nothing when there was no test picture."""
     if test is None:
         return
-    say(
-        f"Test accuracy {test.accuracy.value:.4f} (95 % interval {test.accuracy.low:.3f} to {test.accuracy.high:.3f}) "
-        f"on {test.n} pictures that took part in no decision."
-    )
+    say(sentence)
     say()
     rows = [
         (row.label, str(row.n), _estimate(row.precision), _estimate(row.recall), _number(row.f1))

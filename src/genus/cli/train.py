@@ -44,7 +44,7 @@ def train(**given: Any) -> None:
             screen.interrupted(options.data)
             raise
     say()
-    show_evaluation(result.test)
+    show_evaluation(result.test, result.sentence)
     say(f"Run: {result.run} ({result.seconds:.0f} s)")
     if result.test:
         say(f"Look at it: {result.run / 'report.html'}")

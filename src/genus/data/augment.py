@@ -1,4 +1,4 @@
-"""Random views of one picture for full training; everything here happens to a single picture, on the CPU.
+"""Augmentation of single pictures, on the CPU: random views of them, new ones in every epoch.
 
 ``light``: a random crop of at least 35 % of the area, mirrored half of the time.
 ``strong``: a random crop of at least 20 %, mirrored, then two random operations of RandAugment (Cubuk et al. 2020).
@@ -6,17 +6,19 @@ What happens to whole batches (light and contrast, erasing, mixing) is in ``trai
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from genus.data.resize import central, resize
-from genus.types import Preprocess
+from genus.data.decode import decode, opened_rgb
+from genus.data.loader import Pixels
+from genus.data.preprocess import central, resize_part
+from genus.types import AugmentName, Preprocess
 
-Augment = Literal["none", "light", "strong"]
 Operation = Callable[[Image.Image, float], Image.Image]
 
 MIN_AREA = {"light": 0.35, "strong": 0.20}
@@ -25,13 +27,40 @@ OPERATIONS_PER_PICTURE = 2
 GREY = (124, 116, 104)  # the mean of ImageNet: what a rotation uncovers
 
 
+@dataclass(frozen=True, slots=True)
+class Views:
+    """The views that full training sees of the pictures ``paths``: always the same for a ``seed``, an epoch and a
+    picture, in whichever process or thread they are made."""
+
+    paths: Sequence[Path]
+    preprocess: Preprocess
+    strength: AugmentName
+    seed: int
+
+    def __call__(self, epoch: int, index: int) -> Pixels:
+        """Picture number ``index`` as ``epoch`` sees it: size x size x 3 uint8. Raises PictureError."""
+        if self.strength == "none":
+            return decode(self.paths[index], self.preprocess)
+        rng = np.random.default_rng((self.seed, epoch, index))
+        return read_view(self.paths[index], self.preprocess, self.strength, rng)
+
+
+def read_view(
+    path: Path, preprocess: Preprocess, strength: Literal["light", "strong"], rng: np.random.Generator
+) -> Pixels:
+    """A random view of the picture in ``path``, which is decoded no larger than that takes. Raises PictureError."""
+    at_least = round(preprocess.size / MIN_AREA[strength] ** 0.5)
+    with opened_rgb(path, at_least, preprocess.decode) as image:
+        return random_view(image, preprocess, strength, rng)
+
+
 def random_view(
     image: Image.Image, preprocess: Preprocess, strength: Literal["light", "strong"], rng: np.random.Generator
-) -> NDArray[np.uint8]:
+) -> Pixels:
     """An upright RGB picture -> a random view of it, ``size`` x ``size`` x 3 uint8. The same ``rng`` state, the
     same view."""
     across, down = random_crop(image.width, image.height, MIN_AREA[strength], rng)
-    view = resize(np.array(image)[down, across], preprocess.size, preprocess.resample)
+    view = resize_part(image, down, across, preprocess.size, preprocess.resample)
     if rng.random() < 0.5:
         view = view[:, ::-1]
     if strength == "strong":

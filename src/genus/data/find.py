@@ -8,12 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from genus.data.decode import sniff
-from genus.data.folder import SUFFIXES, is_hidden, plural
+from genus.data.folder import is_hidden, plural
+from genus.data.formats import HEAD, SUFFIXES, sniff
 from genus.errors import DataError
 from genus.files import irregular
-
-_HEAD = 64  # bytes that tell the format
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +118,16 @@ def _look_at(file: str, found: Found) -> None:
     suffix = Path(file).suffix.lower()
     if suffix in SUFFIXES:
         found.pictures.append(file)
-    elif kind := irregular(file):
-        found.unread.append((file, f"is {kind}, not a file"))
+    elif special := irregular(file):
+        found.unread.append((file, f"is {special}, not a file"))
     else:
         try:
             with open(file, "rb") as stream:  # noqa: PTH123
-                is_picture = _begins_picture(stream.read(_HEAD))
+                kind = sniff(stream.read(HEAD))
         except OSError as error:
             found.unread.append((file, f"cannot read: {(error.strerror or str(error)).lower()}"))
         else:
-            if is_picture:
+            if kind and kind.role != "other":
                 found.pictures.append(file)
             else:
                 found.others[suffix or "without suffix"] += 1
-
-
-def _begins_picture(head: bytes) -> bool:
-    kind = sniff(head)
-    return kind is not None and (kind != "BMP" or head[6:10] == bytes(4))  # many a text begins with "BM"

@@ -5,6 +5,7 @@ so that every file is read and decoded once.
 """
 
 import hashlib
+import os
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,7 @@ from numpy.typing import NDArray
 
 from genus.data.decode import decode, read
 from genus.data.folder import Picture, listing, plural
-from genus.data.loader import chunks
-from genus.data.seen import stamp
-from genus.data.threads import in_threads
+from genus.data.loader import chunks, in_threads
 from genus.errors import DataError, PictureError
 from genus.tables import csv_text
 from genus.types import OnEvent, Preprocess, Progress
@@ -27,6 +26,8 @@ TOLERATED = 0.05
 """Share of pictures that may be unreadable; with more of them something is wrong with the folder."""
 
 _RECOGNISED_AT_ONCE = 1024
+SETTLED_AFTER = 2.0
+"""Seconds: the coarsest clock of a file system in use (FAT)."""
 _SECONDS_BETWEEN_EVENTS = 0.1
 
 
@@ -150,3 +151,15 @@ def _look_at(pictures: Sequence[Picture], preprocess: Preprocess, consumer: Cons
     if settled:
         consumer.remember(list(settled), list(settled.values()))
     return results
+
+
+def stamp(path: Path) -> bytes | None:
+    """32 bytes that are others as soon as the file is; None for a file that is not there, or has only just changed."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 (called for every picture)
+    except (OSError, ValueError):
+        return None
+    if max(status.st_mtime, status.st_ctime) + SETTLED_AFTER > time.time():
+        return None
+    facts = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return hashlib.sha256(os.fsencode(os.path.abspath(path)) + repr(facts).encode()).digest()  # noqa: PTH100

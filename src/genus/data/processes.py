@@ -23,9 +23,8 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from genus.data.loader import Batch, chunks, read_batch
-from genus.data.threads import in_threads
-from genus.data.views import Views
+from genus.data.augment import Views
+from genus.data.loader import Batch, chunks, in_threads, read_batch
 from genus.errors import MachineError, PictureError
 from genus.types import Preprocess
 

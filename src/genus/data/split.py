@@ -51,6 +51,7 @@ class Split:
 
     pictures: tuple[Member, ...]
     seed: int
+    left_out: tuple[Member, ...] = ()
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
 
@@ -114,7 +115,7 @@ def split(inspected: Sequence[Inspected], seed: int, earlier: Split | None = Non
     )
     _require_trained(pictures)
     cautions = (*_moved_cautions(inspected, bound), *leak_cautions(pictures), *label_cautions(pictures))
-    return Split(pictures, seed, notes, cautions)
+    return Split(pictures, seed, (), notes, cautions)
 
 
 def _earlier_parts(inspected: Sequence[Inspected], earlier: Split | None) -> list[Part | None]:

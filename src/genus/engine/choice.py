@@ -1,27 +1,25 @@
 """Which engine computes: the one that finishes first, by a short measurement."""
 
 import time
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from genus.data.loader import Pixels
-from genus.data.threads import in_threads
+from genus.data.loader import Pixels, in_threads
 from genus.engine import openvino_engine
-from genus.engine.compiling import LONG, compile_or_leave
 from genus.engine.openvino_engine import OpenVinoEngine
 from genus.engine.stream import Engine
-from genus.engine.torch_engine import TorchEngine
+from genus.engine.torch_engine import LONG, TorchEngine, compile_or_leave
 from genus.errors import UsageError
-from genus.types import Note, OnEvent, Preprocess
+from genus.types import EngineName, Note, OnEvent, Precision, Preprocess
 
-EngineName = Literal["auto", "torch", "openvino"]
 SHORT = 5.0  # seconds of work below which nothing is measured: torch is there already
 WORTH = 1.2  # how much faster OpenVINO has to be: converting takes seconds
-AGREEMENT = 0.99  # least cosine between the rows of two engines for the same pixels
+EQUAL = 1e-5  # largest difference between two engines in fp32, as a share of the largest value
+LIKE = 0.99  # least cosine between their rows in bf16, whose rounding differs
 
 
 def require_engine(name: EngineName, device: torch.device) -> None:
@@ -37,7 +35,7 @@ def require_engine(name: EngineName, device: torch.device) -> None:
 
 
 def engine_names(name: EngineName, device: torch.device) -> list[str]:
-    """The names that the engines which ``name`` may come to give themselves."""
+    """The engines that ``name`` may stand for here, each with its version: features are kept by these names."""
     with_torch, compiled = f"torch {torch.__version__}", f"torch {torch.__version__} compiled"
     if name == "torch":
         return [with_torch]
@@ -50,7 +48,7 @@ def build_engine(
     network: nn.Module,
     preprocess: Preprocess,
     device: torch.device,
-    precision: Literal["fp32", "bf16"],
+    precision: Precision,
     workers: int,
 ) -> Engine:
     """The engine of this name, one of ``engine_names``, without measuring anything."""
@@ -67,7 +65,7 @@ def choose_engine(
     network: nn.Module,
     preprocess: Preprocess,
     device: torch.device,
-    precision: Literal["fp32", "bf16"],
+    precision: Precision,
     *,
     workers: int,
     pictures: int,
@@ -90,7 +88,7 @@ def choose_engine(
     if device.type == "cpu" and openvino_engine.installed():
         other = OpenVinoEngine(network, preprocess, precision, workers)
         other_rows, other_seconds = _measure(other, sample)
-        if WORTH * other_seconds < seconds and _agree(rows, other_rows):
+        if WORTH * other_seconds < seconds and _agree(rows, other_rows, precision):
             on_event(Note(f"Engine: {other.name}, measured {seconds / other_seconds:.1f} times as fast as torch here."))
             return other
     elif work > LONG:
@@ -117,6 +115,8 @@ def _measure(engine: Engine, pixels: Pixels) -> tuple[NDArray[np.float32], float
     return next(in_threads(work, [pixels], 1, engine.enter_thread))
 
 
-def _agree(rows: NDArray[np.float32], others: NDArray[np.float32]) -> bool:
+def _agree(rows: NDArray[np.float32], others: NDArray[np.float32], precision: Precision) -> bool:
+    if precision == "fp32":
+        return bool(np.abs(rows - others).max() <= EQUAL * np.abs(rows).max())
     lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(others, axis=1)
-    return bool(((rows * others).sum(axis=1) >= AGREEMENT * lengths).all())
+    return bool(((rows * others).sum(axis=1) >= LIKE * lengths).all())

@@ -1,14 +1,20 @@
-"""Where and in which precision is computed: decided once, for training and for every consumer of a bundle."""
+"""On what, in which precision and with which memory is computed: for training and for every consumer of a bundle."""
 
 import contextlib
+import ctypes
 import re
-from typing import Literal, get_args
+import sys
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import torch
 
 from genus.errors import MachineError, UsageError
+from genus.types import Precision, PrecisionName
 
-Precision = Literal["auto", "fp32", "bf16"]
+TRIM_THRESHOLD, MMAP_MAX = -1, -4  # as malloc.h numbers them
+NEVER, NONE = -1, 0
+USUAL_TRIM, USUAL_MAPS = 64 << 20, 65536  # what glibc arrives at by itself once large blocks come and go
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
@@ -33,10 +39,10 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(name: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
+def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
     """``auto``: bf16 where the processor computes it in hardware, else fp32. Raises UsageError for another name."""
-    if name not in get_args(Precision):
-        raise UsageError(f"There is no precision '{name}'. Choose one of {', '.join(get_args(Precision))}.")
+    if name not in get_args(PrecisionName):
+        raise UsageError(f"There is no precision '{name}'. Choose one of {', '.join(get_args(PrecisionName))}.")
     if name != "auto":
         return name
     if device.type == "cuda":
@@ -45,3 +51,24 @@ def choose_precision(name: Precision, device: torch.device) -> Literal["fp32", "
         able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.12 does not tell
         return "bf16" if any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")) else "fp32"
     return "fp32"
+
+
+@contextlib.contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Inside, the process keeps memory that is freed; afterwards it gives it back. Only glibc can do that.
+
+    glibc by itself gives a large block back to the system at once, and the next training step pays for having the same
+    pages found and zeroed again: with EfficientNet-Lite0 in fp32, half of its time (docs/benchmarks.md).
+    """
+    libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if not hasattr(libc, "mallopt"):
+        yield
+        return
+    libc.mallopt(TRIM_THRESHOLD, NEVER)
+    libc.mallopt(MMAP_MAX, NONE)
+    try:
+        yield
+    finally:
+        libc.mallopt(MMAP_MAX, USUAL_MAPS)
+        libc.mallopt(TRIM_THRESHOLD, USUAL_TRIM)
+        libc.malloc_trim(0)

@@ -5,7 +5,7 @@ import sys
 import threading
 import warnings
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from genus.data.loader import Pixels, fill
+from genus.engine.folding import without_batch_norm
 from genus.engine.torch_engine import Normalise
-from genus.models.folding import without_batch_norm
-from genus.types import Preprocess
+from genus.types import Precision, Preprocess
 
 
 def installed() -> bool:
@@ -37,9 +37,7 @@ class OpenVinoEngine:
 
     batch_size = 8
 
-    def __init__(
-        self, network: nn.Module, preprocess: Preprocess, precision: Literal["fp32", "bf16"], workers: int
-    ) -> None:
+    def __init__(self, network: nn.Module, preprocess: Preprocess, precision: Precision, workers: int) -> None:
         openvino = _import_quietly()
         self.name = name()
         example = torch.zeros(self.batch_size, preprocess.size, preprocess.size, 3, dtype=torch.uint8)

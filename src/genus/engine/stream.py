@@ -6,14 +6,16 @@ wait for each other after every layer, and for the readers all the time (docs/be
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genus.data.loader import Pixels, Read, chunks, read_batch
-from genus.data.threads import in_threads
+from genus.data.decode import decode
+from genus.data.loader import Pixels, Read, chunks, in_threads, read_batch
 from genus.errors import PictureError
+from genus.types import OnEvent, Preprocess, Progress
 
 
 class Engine(Protocol):
@@ -50,3 +52,39 @@ def stream(order: Sequence[int], read: Read, engine: Engine, workers: int) -> It
         yield from ([work(order)] if len(order) else [])
     else:
         yield from in_threads(work, chunks(order, engine.batch_size), workers, engine.enter_thread)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """``rows`` n x K of the pictures number ``indices``; ``failures`` could no longer be read."""
+
+    indices: NDArray[np.int64]
+    rows: NDArray[np.float32]
+    failures: tuple[tuple[int, PictureError], ...]
+
+
+def run_over(
+    paths: Sequence[Path],
+    engine: Engine,
+    preprocess: Preprocess,
+    *,
+    workers: int,
+    task: str,
+    on_event: OnEvent,
+) -> Pass:
+    """What ``engine`` says about each picture, without augmentation, in the order of ``paths``."""
+
+    def read(index: int) -> Pixels:
+        return decode(paths[index], preprocess)
+
+    indices: list[int] = []
+    rows: list[NDArray[np.float32]] = []
+    failures: list[tuple[int, PictureError]] = []
+    for piece in stream(range(len(paths)), read, engine, workers):
+        if piece.indices:
+            rows.append(piece.rows)
+        indices.extend(piece.indices)
+        failures.extend(piece.failures)
+        on_event(Progress(task, len(indices) + len(failures), len(paths)))
+    table = np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
+    return Pass(np.array(indices, np.int64), table, tuple(failures))

@@ -1,8 +1,8 @@
 """torch behind the one call: pixels in, numbers out."""
 
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
 
 import numpy as np
 import torch
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genus.data.loader import Pixels, fill
-from genus.engine.compiling import compiled
 from genus.engine.device import autocast
-from genus.models.folding import without_batch_norm
-from genus.types import Preprocess
+from genus.engine.folding import without_batch_norm
+from genus.types import Note, OnEvent, Precision, Preprocess
 
 CPU_BATCH = 8  # what stays in a processor's cache; measured in docs/benchmarks.md
 DEVICE_BATCH = 64
+LONG = 300.0  # seconds of work from which on compiling, which takes about a minute, wins its time back
 _ON_A_CARD = ThreadPoolExecutor(1, thread_name_prefix="genus-card")
 """Does what is computed on a graphics card: cuDNN chooses its kernels in every thread anew, which takes seconds."""
 
@@ -38,7 +38,7 @@ class TorchEngine:
         network: nn.Module,
         preprocess: Preprocess,
         device: torch.device,
-        precision: Literal["fp32", "bf16"] = "fp32",
+        precision: Precision = "fp32",
     ) -> None:
         self._network = without_batch_norm(network.eval())
         self._compute: Callable[[Tensor], Tensor] = self._network
@@ -95,3 +95,22 @@ class Normalise(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         return torch.addcmul(self.offset, pixels.float(), self.factor).permute(0, 3, 1, 2)
+
+
+def compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """``network``, compiled at its first call with an input of some size; that call may raise anything."""
+    return torch.compile(network, dynamic=False)
+
+
+def compile_or_leave(
+    turn_on: Callable[[], None], turn_off: Callable[[], None], first_call: Callable[[], object], on_event: OnEvent
+) -> None:
+    """Turn compiling on, or off again where the first call fails: torch needs a C++ compiler or Triton for it."""
+    try:
+        turn_on()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice of the compiler to the author of a network
+            first_call()
+    except Exception as error:  # whatever the compiler and its tools raise
+        turn_off()
+        on_event(Note(f"Compiling failed ({type(error).__name__}); going on without."))

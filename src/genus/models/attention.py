@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genus.models.token_linear import TokenLinear
+from genus.models.layers import TokenLinear
 
 
 def attention_scores(query: Tensor, key: Tensor) -> Tensor:

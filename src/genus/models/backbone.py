@@ -14,7 +14,7 @@ from typing import Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from genus.models.initial import truncated_normal
+from genus.models.layers import init_truncated_normal
 
 Rest = Callable[[Tensor], Tensor]
 """B x C x h x w -> B x num_features: a model from its ``evidence`` to what its head sees."""
@@ -124,7 +124,7 @@ def replace_head(model: Backbone, num_classes: int) -> None:
     """Give ``model`` a fresh linear head for ``num_classes`` classes, on the device of the old one."""
     old = next(module(model).parameters())
     head = nn.Linear(model.num_features, num_classes, device=old.device, dtype=old.dtype)
-    truncated_normal(head.weight)
+    init_truncated_normal(head.weight)
     nn.init.zeros_(head.bias)
     model.head = head
 

@@ -22,8 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genus.models.backbone import Rest, features_as_evidence, parameter_groups
-from genus.models.initial import normal
-from genus.models.stochastic_depth import StochasticDepth
+from genus.models.layers import StochasticDepth, init_normal
 
 STEM, TOP = 32, 1280
 EPS, MOMENTUM = 1e-3, 0.01  # of batch norm, as in TensorFlow, whose decay of 0.99 is torch's momentum of 0.01
@@ -211,7 +210,7 @@ def initialise(model: nn.Module) -> None:
     for part in model.modules():
         if isinstance(part, nn.Conv2d):
             fan_out = part.out_channels // part.groups * math.prod(part.kernel_size)
-            normal(part.weight, std=math.sqrt(2 / fan_out))
+            init_normal(part.weight, std=math.sqrt(2 / fan_out))
         elif isinstance(part, nn.Linear):
             bound = 1 / math.sqrt(part.out_features)
             nn.init.uniform_(part.weight, -bound, bound)

@@ -14,8 +14,9 @@ Inside, tokens lie as B x H x W x C. Any input size works: what a patch, a windo
 padded with zeros at the right and bottom, as the authors do for detection.
 """
 
+import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,10 +24,7 @@ from torch import Tensor, nn
 
 from genus.models.attention import MultiHeadSelfAttention
 from genus.models.backbone import Rest, features_as_evidence, parameter_groups
-from genus.models.initial import truncated_normal
-from genus.models.remembered import remembered
-from genus.models.token_linear import TokenLinear
-from genus.models.transformer import Block, initialise
+from genus.models.layers import Block, TokenLinear, init_transformer, init_truncated_normal
 
 PATCH = 4
 MASKED = -100.0  # added to the score of two tokens that only the cyclic shift made neighbours; e⁻¹⁰⁰ ≈ 0
@@ -51,40 +49,22 @@ def partition_windows(tokens: Tensor, window: int) -> Tensor:
     return tokens.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
-@remembered
-def window_order(height: int, width: int, window: int, shift: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """How to get from the H·W tokens of a picture, row by row, to its (shifted) windows, and the way back.
-
-    Two permutations of H·W places: cyclic shift and partition in one gather, then merging and shift back.
-    """
-    with torch.inference_mode(False):  # what is cached must serve training, too
-        places = torch.arange(height * width, device=device).view(1, height, width, 1)
-        order = partition_windows(torch.roll(places, (-shift, -shift), dims=(1, 2)), window).flatten()
-        return order, order.argsort()
+def merge_windows(windows: Tensor, height: int, width: int) -> Tensor:
+    """B x (windows) x (M·M) x C -> B x H x W x C: undoes ``partition_windows``."""
+    window = math.isqrt(windows.shape[2])
+    tokens = windows.unflatten(2, (window, window)).unflatten(1, (height // window, width // window))
+    return tokens.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
-class Reorder(torch.autograd.Function):
-    """Takes the tokens, B x N x C, in another order. The gradient comes by the way back: it is read as the tokens
-    were, where that of ``index_select`` would be added up place by place."""
-
-    @staticmethod
-    def forward(ctx: Any, tokens: Tensor, order: Tensor, way_back: Tensor) -> Tensor:
-        """``order`` and ``way_back``: a permutation of N and its inverse."""
-        ctx.save_for_backward(order, way_back)
-        return tokens.index_select(1, order)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        """B x N x C -> B x N x C."""
-        order, way_back = ctx.saved_tensors
-        return reorder(gradients[0], way_back, order), None, None
+def to_windows(tokens: Tensor, window: int, shift: int) -> Tensor:
+    """Cyclic shift towards the top left, then window partition (Swin, figure 4): B x H x W x C -> B x n x M·M x C."""
+    return partition_windows(torch.roll(tokens, (-shift, -shift), dims=(1, 2)) if shift else tokens, window)
 
 
-def reorder(tokens: Tensor, order: Tensor, way_back: Tensor) -> Tensor:
-    """``tokens[:, order]``, B x N x C; ``way_back`` undoes it."""
-    if tokens.requires_grad and torch.is_grad_enabled():
-        return cast(Tensor, Reorder.apply(tokens, order, way_back))  # type: ignore[no-untyped-call]
-    return tokens.index_select(1, order)
+def from_windows(windows: Tensor, height: int, width: int, shift: int) -> Tensor:
+    """Merges the windows and reverses the cyclic shift: B x n x M·M x C -> B x H x W x C."""
+    tokens = merge_windows(windows, height, width)
+    return torch.roll(tokens, (shift, shift), dims=(1, 2)) if shift else tokens
 
 
 def relative_position_index(window: int) -> Tensor:
@@ -98,7 +78,6 @@ def relative_position_index(window: int) -> Tensor:
     return offsets[0] * (2 * window - 1) + offsets[1]
 
 
-@remembered
 def shifted_window_mask(
     height: int, width: int, window: int, shift: int, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
@@ -112,10 +91,9 @@ def shifted_window_mask(
         places = torch.arange(length, device=device)
         return (places >= length - window).long() + (places >= length - shift).long()
 
-    with torch.inference_mode(False):
-        regions = bands(height)[:, None] * 3 + bands(width)[None, :]
-        windows = partition_windows(regions[None, :, :, None], window)[0, :, :, 0]
-        return torch.where(windows[:, :, None] == windows[:, None, :], 0.0, MASKED).to(dtype)
+    regions = bands(height)[:, None] * 3 + bands(width)[None, :]
+    windows = partition_windows(regions[None, :, :, None], window)[0, :, :, 0]
+    return torch.where(windows[:, :, None] == windows[:, None, :], 0.0, MASKED).to(dtype)
 
 
 class WindowAttention(nn.Module):
@@ -129,29 +107,26 @@ class WindowAttention(nn.Module):
         self.shift = shift
         self.msa = MultiHeadSelfAttention(dim, num_heads)
         self.relative_bias = nn.Parameter(torch.zeros((2 * window - 1) ** 2, num_heads))
-        truncated_normal(self.relative_bias)
+        init_truncated_normal(self.relative_bias)
         self.register_buffer("relative_index", relative_position_index(window), persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """B x H x W x C -> B x H x W x C."""
         height, width = tokens.shape[1:3]
         down, across = padded_sides(height, width, self.window)
-        windows, bias = self.windows(tokens)
-        order, way_back = window_order(down, across, self.window, self.shift_for(height, width), tokens.device)
-        merged = reorder(self.msa(windows, bias).flatten(1, 2), way_back, order).unflatten(1, (down, across))
-        return merged if (down, across) == (height, width) else merged[:, :height, :width]
+        attended = self.msa(*self.windows(tokens))
+        return from_windows(attended, down, across, self.shift_for(height, width))[:, :height, :width]
 
     def windows(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """What the attention sees: the (shifted) windows, B x n x M·M x C, and the bias, 1 or n x heads x M·M x M·M."""
         shift = self.shift_for(*tokens.shape[1:3])
         tokens = pad_to_multiple(tokens, self.window)
-        sides = tokens.shape[1], tokens.shape[2]
-        order, way_back = window_order(*sides, self.window, shift, tokens.device)
-        windows = reorder(tokens.flatten(1, 2), order, way_back).unflatten(1, (-1, self.window**2))
         bias = self.relative_bias[self.relative_index].permute(2, 0, 1).unsqueeze(0)
         if shift:
-            bias = bias + shifted_window_mask(*sides, self.window, shift, bias.device, bias.dtype).unsqueeze(1)
-        return windows, bias
+            height, width = tokens.shape[1:3]
+            mask = shifted_window_mask(height, width, self.window, shift, bias.device, bias.dtype)
+            bias = bias + mask.unsqueeze(1)
+        return to_windows(tokens, self.window, shift), bias
 
     def shift_for(self, height: int, width: int) -> int:
         """No shift where one window covers a whole side: it would only tear neighbours apart."""
@@ -232,7 +207,7 @@ class Swin(nn.Module):
         self.num_features = dim * 2 ** (len(depths) - 1)
         self.norm = nn.LayerNorm(self.num_features)
         self.head = nn.Linear(self.num_features, num_classes)
-        initialise(self)
+        init_transformer(self)
 
     @property
     def stages(self) -> Sequence[nn.Module]:

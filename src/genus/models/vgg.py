@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genus.models.backbone import Rest, features_as_evidence, parameter_groups
-from genus.models.initial import normal
+from genus.models.layers import init_normal
 
 GRID = 7  # places per side that the first fully connected layer expects: 224 / 32
 
@@ -107,9 +107,9 @@ def initialise(model: nn.Module) -> None:
     """Kaiming-normal convolutions (fan out), normal (std 0.01) linear layers, zero biases, as torchvision trains."""
     for part in model.modules():
         if isinstance(part, nn.Conv2d):
-            normal(part.weight, std=math.sqrt(2 / (part.out_channels * math.prod(part.kernel_size))))
+            init_normal(part.weight, std=math.sqrt(2 / (part.out_channels * math.prod(part.kernel_size))))
         elif isinstance(part, nn.Linear):
-            normal(part.weight, std=0.01)
+            init_normal(part.weight, std=0.01)
         if isinstance(part, nn.Conv2d | nn.Linear) and part.bias is not None:
             nn.init.zeros_(part.bias)
 

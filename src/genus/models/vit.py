@@ -18,8 +18,7 @@ from torch import Tensor, nn
 
 from genus.models.attention import MultiHeadSelfAttention
 from genus.models.backbone import Rest, parameter_groups
-from genus.models.initial import normal, truncated_normal
-from genus.models.transformer import Block, initialise
+from genus.models.layers import Block, init_normal, init_transformer, init_truncated_normal
 
 Pool = Literal["token", "mean", "token+mean"]
 NORM_EPS = 1e-6
@@ -36,8 +35,8 @@ class Embedding(nn.Module):
         self.proj = nn.Conv2d(3, dim, patch_size, stride=patch_size)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + self.grid[0] * self.grid[1], dim))
-        truncated_normal(self.pos_embed)
-        normal(self.cls_token, std=1e-6)
+        init_truncated_normal(self.pos_embed)
+        init_normal(self.cls_token, std=1e-6)
 
     def grid_of(self, images: Tensor) -> tuple[int, int]:
         """Rows and columns of patches; a last, incomplete patch counts."""
@@ -54,7 +53,7 @@ class Embedding(nn.Module):
         if right or bottom:
             images = F.pad(images, (0, right, 0, bottom))
         patches = self.proj(images).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)
+        tokens = torch.cat([self.cls_token.expand(patches.shape[0], -1, -1), patches], dim=1)
         return tokens + resize_position_table(self.pos_embed, self.grid, (rows, columns))
 
 
@@ -97,7 +96,7 @@ class ViT(nn.Module):
         )
         self.norm = nn.LayerNorm(dim, eps=NORM_EPS)
         self.head = nn.Linear(self.num_features, num_classes)
-        initialise(self)
+        init_transformer(self)
 
     @property
     def stages(self) -> Sequence[nn.Module]:

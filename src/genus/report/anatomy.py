@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genus.report.figure import BLUE, FAINT_INK, INK, ORANGE, house_style, to_png
+from genus.report.style import BLUE, FAINT_INK, INK, ORANGE, house_style, to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

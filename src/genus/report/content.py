@@ -1,15 +1,30 @@
-"""What the report of a run says: plain values, from which ``render`` makes one HTML file that needs nothing else."""
+"""What the report of a run says: plain values, from which ``render`` makes one HTML file that needs nothing else.
+
+Shares and probabilities lie in 0..1; pictures are JPEGs, paths and names are shown as they are.
+"""
 
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-Interval = tuple[float, float, float]
-"""Value, and the ends of its 95 % interval."""
+Fact = tuple[str, str]
+"""A heading and its text."""
+
+
+class Interval(NamedTuple):
+    """A share and its 95 % interval, whose ends are None where too few groups of pictures allow none."""
+
+    value: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A test picture and the answer for it. ``thumbnail``: a JPEG. Probabilities lie in 0..1; ``top`` are the best
-    answers, (label, probability), the best first; ``known`` is None where the model has no rule for that."""
+class ShownPicture:
+    """A test picture and the answer for it.
+
+    ``top``: the best answers as (label, probability), the best first; ``known``: whether the answer counts, None where
+    the model has no rule for that.
+    """
 
     path: str
     truth: str
@@ -19,8 +34,8 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
-    """A training picture near to a test picture; ``distance`` 0..2."""
+class Neighbour:
+    """A training picture near to a test picture; ``distance`` (0..2) is that of their features."""
 
     path: str
     label: str
@@ -29,18 +44,31 @@ class Alike:
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
-    """A picture worth a closer look: larger, with its heat map (JPEGs of one size), and what it looks like."""
+class CloseUp:
+    """A test picture larger (``plain``), with its heat map (``heat``, of the same size), and what it looks like."""
 
-    picture: Picture
+    picture: ShownPicture
     plain: bytes
     heat: bytes
-    alike: tuple[Alike, ...]
+    neighbours: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelIssue:
+    """A picture that looks like another class than its label says; ``part`` is the side of the split it is on."""
+
+    path: str
+    part: str
+    label: str
+    suggested: str
+    label_probability: float
+    suggested_probability: float
+    thumbnail: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """Pictures of a class by part, and how well it is named; intervals are None where there is nothing to count."""
+    """Pictures of a class in each part, and how well it is named; None where there is nothing to count."""
 
     label: str
     train: int
@@ -53,49 +81,46 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a chart: (x, y) points; ``band``: for each, the ends of its interval, or nothing."""
+    """A line of a chart.
+
+    ``points``: (x, y) from left to right. ``intervals``: for each point the ends of its interval, or None where it has
+    none; empty without intervals. ``counts``: how many pictures are behind each point; empty where that is not said.
+    """
 
     name: str
     points: tuple[tuple[float, float], ...]
-    band: tuple[tuple[float, float], ...] = ()
+    intervals: tuple[tuple[float, float] | None, ...] = ()
+    counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart with a sentence that says how to read it. ``percent``: which axes ("x", "y") are shares of 1;
-    ``diagonal``: whether y = x is drawn; ``dots``: whether points are marked."""
+    """A chart with a ``text`` that says how to read it; ``x`` and ``y`` are the names of its axes.
+
+    ``percent``: which axes are shares. ``diagonal``: whether y = x is drawn. ``marks``: a line through the points
+    ("line"), with a dot on each ("dots"), or dots alone with error bars ("bars").
+    """
 
     title: str
     text: str
     x: str
     y: str
     lines: tuple[Line, ...]
-    percent: str = ""
+    percent: Literal["", "y", "xy"] = ""
     diagonal: bool = False
-    dots: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Doubtful:
-    """A picture that looks like another class than its label says."""
-
-    path: str
-    part: str
-    label: str
-    suggested: str
-    label_probability: float
-    suggested_probability: float
-    thumbnail: bytes
+    marks: Literal["line", "dots", "bars"] = "line"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of a report.
+    """All of a report. An empty field leaves its section out.
 
-    ``sentence``: the result in plain words; ``warnings``: what changes how to read it. ``confusion``: K x K counts,
-    rows are the truth. ``pictures``: those that cells open (of a cell, perhaps not all); ``cut``: says what was left
-    out, "" for nothing. ``macro``: precision, recall, F1 as the mean of all classes. ``numbers``: further results, name
-    and value as the terminal shows them. ``facts``, ``card``: pairs of a heading and its text.
+    ``n``: test pictures; ``sentence``: the result in plain words; ``warnings``: what changes how to read it.
+    ``confusion``: K x K counts, rows are the truth. ``pictures``: those that the cells open, perhaps not all; ``cut``
+    says which are left out. ``macro``: mean precision, recall and F1 of all classes. ``numbers``: further results.
+    ``worst``, ``least_certain``: the surest mistakes, the least sure answers. ``label_issues``: labels that look wrong.
+    ``data``, ``facts``, ``card``: about the pictures, the run, the model. ``commands``: what to do next, each with the
+    line to type.
     """
 
     title: str
@@ -106,15 +131,16 @@ class Report:
     warnings: tuple[str, ...]
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
-    pictures: tuple[Picture, ...]
+    pictures: tuple[ShownPicture, ...]
     cut: str
     rows: tuple[ClassRow, ...]
     macro: tuple[Interval, Interval, Interval]
-    numbers: tuple[tuple[str, str], ...]
-    worst: tuple[Study, ...]
-    least_certain: tuple[Study, ...]
+    numbers: tuple[Fact, ...]
+    worst: tuple[CloseUp, ...]
+    least_certain: tuple[CloseUp, ...]
     charts: tuple[Chart, ...]
-    doubtful: tuple[Doubtful, ...]
-    data: tuple[tuple[str, str], ...]
-    facts: tuple[tuple[str, str], ...]
-    card: tuple[tuple[str, str], ...]
+    label_issues: tuple[LabelIssue, ...]
+    data: tuple[Fact, ...]
+    facts: tuple[Fact, ...]
+    card: tuple[Fact, ...]
+    commands: tuple[Fact, ...]

@@ -12,11 +12,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from genus.report.confusion import percentage
-from genus.report.content import Interval, Picture, Report
-from genus.report.figure import printable
+from genus.report.content import Interval, Report, ShownPicture
+from genus.report.heat import legend_colours
 from genus.report.matrix import cells, most_confused, size
 from genus.report.svg import chart_svg
+from genus.report.text import percent, printable, shorten_all, whole_percent
 
 SECTIONS = {
     "confusion": "Confusion matrix",
@@ -25,14 +25,18 @@ SECTIONS = {
     "worst": "Worst mistakes",
     "least_certain": "Least certain",
     "charts": "Charts",
-    "doubtful": "Doubtful labels",
+    "label_issues": "Labels that look wrong",
     "data": "The pictures",
     "facts": "The run",
     "card": "Model card",
+    "commands": "What next",
 }
 """Fields of a report, in the order of the page, and their headings."""
 
 STYLES = ("page.css", "tables.css", "cards.css", "media.css")  # of two rules, the later one counts
+NAME_COLUMNS = 20  # of the names beside the confusion matrix
+TOO_FEW = "too few groups for an interval"
+LEGEND_STOPS = 11  # colours of the legend of heat maps
 
 
 def render(report: Report) -> str:
@@ -44,7 +48,7 @@ def render(report: Report) -> str:
     count = len(report.classes)
     if {len(report.confusion), *map(len, report.confusion)} != {count}:
         raise ValueError(f"The confusion matrix is not {count} x {count}, but there are {count} classes.")
-    images = _images(report)
+    images, matrix = _images(report), cells(report.confusion)
     style, script = "\n".join(map(_resource, STYLES)), _resource("page.js")
     return (
         _environment()
@@ -52,9 +56,11 @@ def render(report: Report) -> str:
         .render(
             report=report,
             sections={name: title for name, title in SECTIONS.items() if getattr(report, name)},
-            matrix=cells(report.confusion) if size(count) else [],
+            matrix=matrix if size(count) else [],
             size=size(count),
-            confused=most_confused(report.confusion),
+            names=shorten_all([printable(label) for label in report.classes], NAME_COLUMNS),
+            confused=most_confused(matrix),
+            heat_colours=legend_colours(LEGEND_STOPS),
             images=images,
             data=_data(report, images),
             style=Markup(style),
@@ -75,9 +81,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": lambda share: escape(_percent(share)),
+        "percent": lambda share: escape(percent(share)),
         "between": lambda interval: escape(_between(interval)),
-        "of": lambda part, whole: escape(percentage(part, whole).replace(" ", "\u00a0")),
+        "of": lambda part, whole: escape(whole_percent(part, whole)),
         "place": lambda share: f"{100 * share:.1f}",  # on a scale of 100 units
         "lines": _lines,
         "chart_svg": chart_svg,
@@ -95,26 +101,19 @@ def _lines(text: str) -> Markup:
     return escape("\n".join(map(printable, text.splitlines())))
 
 
-def _percent(share: float) -> str:
-    """0..1 in percent, where 0 % and 100 % mean exactly that: ``93.4 %``, ``>99.9 %``."""
-    if 0.9995 <= share < 1:
-        return ">99.9\u00a0%"
-    if 0 < share < 0.0005:
-        return "<0.1\u00a0%"
-    return f"{100 * share:.1f}\u00a0%"
-
-
 def _between(interval: Interval) -> str:
-    return f"{100 * interval[1]:.1f}–{100 * interval[2]:.1f}\u00a0%"
+    if interval.low is None or interval.high is None:
+        return TOO_FEW
+    return f"{100 * interval.low:.1f}–{100 * interval.high:.1f}\u00a0%"
 
 
 def _images(report: Report) -> dict[bytes, int]:
-    """Every JPEG of the report with its number, each once: what looks alike is often the same picture."""
-    studies = (*report.worst, *report.least_certain)
+    """Every JPEG of the report with its number, each once: neighbours of several pictures are often the same."""
+    close_ups = (*report.worst, *report.least_certain)
     found = [picture.thumbnail for picture in report.pictures]
-    found += [image for study in studies for image in (study.plain, study.heat)]
-    found += [alike.thumbnail for study in studies for alike in study.alike]
-    found += [picture.thumbnail for picture in report.doubtful]
+    found += [image for one in close_ups for image in (one.plain, one.heat)]
+    found += [neighbour.thumbnail for one in close_ups for neighbour in one.neighbours]
+    found += [issue.thumbnail for issue in report.label_issues]
     return {image: number for number, image in enumerate(dict.fromkeys(found))}
 
 
@@ -122,11 +121,11 @@ def _data(report: Report, images: dict[bytes, int]) -> dict[str, Any]:
     """What the script needs: names of the classes, JPEGs in base64, and the pictures behind the cells."""
     number = {label: k for k, label in enumerate(report.classes)}
 
-    def row(picture: Picture) -> dict[str, Any]:
+    def row(picture: ShownPicture) -> dict[str, Any]:
         return {
             "path": printable(picture.path),
             "truth": number[picture.truth],
-            "top": [(number[label], _percent(probability)) for label, probability in picture.top],
+            "top": [(number[label], percent(probability)) for label, probability in picture.top],
             "known": picture.known,
             "image": images[picture.thumbnail],
         }

@@ -13,11 +13,9 @@ from torch import nn
 
 from genus.errors import DivergedError
 from genus.probabilities import log_softmax
-from genus.training.adamw import AdamW
-from genus.training.linear import Labels, LinearClassifier
-from genus.training.logistic import COARSE, LogisticRegression
 from genus.training.optim import cosine_factor
-from genus.training.scaling import Both, Scaled, Scaler, Table
+from genus.training.scaling import Concatenated, Features, Scaled, Scaler
+from genus.training.softmax_regression import COARSE, AdamW, Labels, LinearClassifier, LogisticRegression
 from genus.types import EpochResult
 
 TYPICAL_C = 1e-2  # inverse strength of the L2 penalty
@@ -29,7 +27,7 @@ class Examples:
     """``labels`` N int64, and ``features`` of as many pictures: N x D, or one view of all pictures behind the other,
     (views · N) x D."""
 
-    features: Table
+    features: Features
     labels: Labels
 
     def __len__(self) -> int:
@@ -99,9 +97,14 @@ def fit_adamw(head: nn.Linear, train: Examples, val: Examples | None, recipe: He
 
 
 def fit_linear(
-    head: nn.Linear, train: Examples, val: Examples | None, class_weights: tuple[float, ...] | None = None
+    head: nn.Linear,
+    train: Examples,
+    val: Examples | None,
+    class_weights: tuple[float, ...] | None = None,
+    c: float = TYPICAL_C,
 ) -> Iterator[Trial]:
     """Logistic regression: the strength with the lowest validation loss, put into ``head``; one Trial a strength.
+    Without validation the strength is ``c``.
 
     From ``TYPICAL_C`` the penalty becomes weaker as long as that helps, or, where it does not, stronger. The strengths
     are compared by coarse solutions (validation losses within 1 % of the exact ones' up to C = 0.03, a few percent
@@ -125,7 +128,7 @@ def fit_linear(
             if best_of(trials) is trials[-1]:
                 values = classifier.values.copy()
         classifier.values[:] = values
-    regression.solve(best_of(trials).c if trials else TYPICAL_C)
+    regression.solve(best_of(trials).c if trials else c)
     scaler.fold_into(classifier)
     classifier.copy_to(head)
 
@@ -142,7 +145,7 @@ def refit_linear(
 
     It starts from ``head``, which is near already.
     """
-    both = Both(train.features, val.features)
+    both = Concatenated(train.features, val.features)
     scaler = Scaler.of(both)
     classifier = LinearClassifier.of(head)
     scaler.fold_out_of(classifier)

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,17 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from genus.data.augment import Augment
-from genus.engine.compiling import compiled
 from genus.engine.device import autocast
-from genus.errors import DivergedError, MachineError
+from genus.engine.torch_engine import compiled
+from genus.errors import DivergedError, MachineError, UsageError
 from genus.models.backbone import Backbone
-from genus.training.average import average_of
 from genus.training.mixing import MIXINGS, mix
-from genus.training.optim import cosine_schedule, parameter_groups
-from genus.types import EpochResult
+from genus.training.optim import average_of, cosine_schedule, parameter_groups
+from genus.types import AugmentName, EpochResult, Precision, quality
 
 OUT_OF_MEMORY = "out of memory|not enough memory|allocate memory|alloc_failed"
+ONE_VALUE = "more than 1 value per channel"
 KEPT_PER_WEIGHT = 3  # numbers that training holds besides weight and gradient: AdamW's two moments, the average
 
 
@@ -48,7 +47,7 @@ class FineTuneRecipe:
     label_smoothing: float = 0.1
     ema: float = 0.998
     patience: int = 15
-    augment: Augment = "light"
+    augment: AugmentName = "light"
     class_weights: tuple[float, ...] | None = None
     seed: int = 0
 
@@ -58,6 +57,12 @@ class Validation(NamedTuple):
 
     loss: float
     accuracy: float
+
+    @staticmethod
+    def of(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> "Validation":
+        """Of these ``logits`` (N x classes) for the true class numbers ``labels`` (N)."""
+        rows, truth = torch.from_numpy(logits), torch.from_numpy(labels)
+        return Validation(F.cross_entropy(rows, truth).item(), (rows.argmax(1) == truth).double().mean().item())
 
 
 class LabelledBatch(NamedTuple):
@@ -148,8 +153,8 @@ def fit(
 
 
 def _remember(state: State, verdict: Validation | None) -> None:
-    """Higher accuracy is better; among equals, the lower loss."""
-    if verdict is None or (-verdict.accuracy, verdict.loss) < (-state.best_accuracy, state.best_loss):
+    best = quality(state.best_accuracy, state.best_loss)
+    if verdict is None or quality(verdict.accuracy, verdict.loss) > best:
         state.stale = 0
         if verdict:
             state.best_accuracy, state.best_loss = verdict.accuracy, verdict.loss
@@ -166,7 +171,7 @@ class Step:
         prepare: nn.Module,
         num_classes: int,
         device: torch.device,
-        precision: Literal["fp32", "bf16"],
+        precision: Precision,
     ) -> None:
         self.recipe = recipe
         self.piece = recipe.batch_size
@@ -191,8 +196,16 @@ class Step:
 
     def _loss(self, model: nn.Module, pixels: Tensor, targets: Tensor) -> Tensor:
         network = model if self._compiled is None else self._compiled
-        with autocast(self._device, self._precision):
-            logits = network(self._prepare(pixels))
+        try:
+            with autocast(self._device, self._precision):
+                logits = network(self._prepare(pixels))
+        except ValueError as error:  # of torch's batch norm, which has nothing to compare a single value with
+            if ONE_VALUE not in str(error):
+                raise
+            raise UsageError(
+                "The batch norms of this model cannot learn from one picture at a time at this size: use a larger "
+                "--batch-size or --image-size."
+            ) from error
         return F.cross_entropy(logits.float(), targets, self._weight, label_smoothing=self.recipe.label_smoothing)
 
     def compile(self, model: nn.Module) -> None:
@@ -203,7 +216,7 @@ class Step:
         """Undo ``compile``."""
         self._compiled = None
 
-    def rehearse(self, model: nn.Module, batch: LabelledBatch) -> float:
+    def trial_step(self, model: nn.Module, batch: LabelledBatch) -> float:
         """A trial step that leaves the weights of ``model`` as they were; ``piece`` is halved until it fits.
 
         Returns its seconds. Raises MachineError when not even one picture fits into memory.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genus.data.augment import Augment
+from genus.types import AugmentName
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Mixing:
     mix: float = 0.0
 
 
-MIXINGS: dict[Augment, Mixing] = {
+MIXINGS: dict[AugmentName, Mixing] = {
     "none": Mixing(),
     "light": Mixing(jitter=0.2),
     "strong": Mixing(jitter=0.2, erase=0.25, mix=0.5),

@@ -1,12 +1,15 @@
-"""Which parameter learns how fast, and how the rate moves over the run."""
+"""How the weights move: learning rates by layer and over the run, and the moving average of the weights."""
 
 import math
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from genus.models.backbone import Backbone, module
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 NEVER_DECAYED = ("pos_embed", "_token", "relative_bias", "relative_position_bias_table")  # the last: timm's Swin
 
@@ -52,3 +55,22 @@ def cosine_schedule(
     return torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: cosine_factor(step, total=total, warmup=warmup, lrf=lrf)
     )
+
+
+def average_of(model: nn.Module, decay: float) -> AveragedModel:
+    """A copy of ``model`` that follows it: at each ``update_parameters``, average = d * average + (1 - d) * model.
+
+    d is ``decay``, but at most (1 + n) / (10 + n) at update number n (as TensorFlow's ExponentialMovingAverage does
+    it): the average of a short run would otherwise be little else than the weights after the first step. Floating
+    buffers (batch norm) are averaged too, whole-numbered ones copied.
+    """
+
+    @torch.no_grad()
+    def update(averages: Tensors, currents: Tensors, count: Tensor | int) -> None:
+        if averages[0].is_floating_point():
+            updates = int(count)
+            torch._foreach_lerp_(averages, currents, 1 - min(decay, (1 + updates) / (10 + updates)))
+        else:
+            torch._foreach_copy_(averages, currents)
+
+    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)

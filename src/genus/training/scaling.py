@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genus.errors import DivergedError
-from genus.training.linear import LinearClassifier
+from genus.training.softmax_regression import LinearClassifier
 
 IN_MEMORY = 2**30
 """Bytes of features that are loaded at once; larger tables stay on disk."""
@@ -16,7 +16,7 @@ IN_MEMORY = 2**30
 CHUNK = 1024  # rows
 
 
-class Table(Protocol):
+class Features(Protocol):
     """N x D float32: an array, or rows on disk."""
 
     def __len__(self) -> int: ...
@@ -28,11 +28,11 @@ class Table(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Both:
-    """Two tables, one behind the other."""
+class Concatenated:
+    """The rows of ``first``, then those of ``second``."""
 
-    first: Table
-    second: Table
+    first: Features
+    second: Features
 
     def __len__(self) -> int:
         return len(self.first) + len(self.second)
@@ -52,22 +52,22 @@ class Both:
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
-    """Some rows of a table, by their places."""
+class Selected:
+    """The rows of ``features`` with these numbers."""
 
-    table: Table
-    places: NDArray[np.int64]
+    features: Features
+    rows: NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.rows)
 
     @property
     def nbytes(self) -> int:
         """Bytes of these rows."""
-        return self.table.nbytes * len(self.places) // max(len(self.table), 1)
+        return self.features.nbytes * len(self.rows) // max(len(self.features), 1)
 
     def __getitem__(self, index: slice | NDArray[np.int64]) -> NDArray[np.float32]:
-        return self.table[self.places[index]]
+        return self.features[self.rows[index]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Scaler:
     scale: NDArray[np.float32]
 
     @staticmethod
-    def of(features: Table) -> "Scaler":
+    def of(features: Features) -> "Scaler":
         """Mean and scale of the training pictures' features; a feature that never changes becomes 0.
 
         Raises DivergedError for NaN or infinity.
@@ -118,7 +118,7 @@ class Scaler:
 class Scaled:
     """Scaled features, by index or piece by piece."""
 
-    def __init__(self, features: Table, scaler: Scaler) -> None:
+    def __init__(self, features: Features, scaler: Scaler) -> None:
         self._features, self._scaler = features, scaler
         self._loaded = scaler(features[:]) if features.nbytes <= IN_MEMORY else None
 
@@ -141,7 +141,7 @@ class Scaled:
             yield from map(self._scaler, pieces(self._features))
 
 
-def pieces(features: Table) -> Iterator[NDArray[np.float32]]:
+def pieces(features: Features) -> Iterator[NDArray[np.float32]]:
     """The rows in order, ``CHUNK`` at a time."""
     for start in range(0, len(features), CHUNK):
         yield features[start : start + CHUNK]

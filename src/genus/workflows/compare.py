@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from genus.bundle import load_bundle
+from genus.bundle import Bundle, load_bundle
 from genus.data.split import Member
 from genus.errors import DataError
 from genus.evaluation.comparison import Comparison, compare
 from genus.evaluation.intervals import Estimate, wilson
-from genus.types import Caution, OnEvent, Part, Progress, ignore_events
-from genus.workflows.evaluate import as_trained
-from genus.workflows.pictures import own_split
-from genus.workflows.run_folder import log_opening
+from genus.predictor import Predictor
+from genus.run import Run
+from genus.types import Caution, OnEvent, Part, ignore_events
+from genus.workflows.dataset import require_split, subset_of
+from genus.workflows.scoring import labels_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +33,27 @@ def compare_runs(run_a: Path, run_b: Path, *, device: str = "auto", on_event: On
 
     Raises ModelError (no sound run), DataError (no shared picture, none that can be read).
     """
-    members = _shared(run_a, run_b, on_event)
-    named = [_labels(run, members, device, on_event) for run in (run_a, run_b)]
-    read = [place for place in range(len(members)) if all(place in labels for labels in named)]
+    runs = [Run(run_a, on_event), Run(run_b, on_event)]
+    bundles = [load_bundle(run.folder) for run in runs]
+    members = _shared(runs, bundles, on_event)
+    rights = []
+    for run, bundle in zip(runs, bundles, strict=True):
+        subset = subset_of(members, bundle.classes)
+        named = labels_named(Predictor(bundle, device=device), subset, on_event, f"Testing {run.folder.name}")
+        rights.append({place: label == subset.labels[place] for place, label in named.items()})
+    read = [place for place in range(len(members)) if all(place in right for right in rights)]
     if not read:
         raise DataError("None of the shared test pictures can be read.")
-    right_a, right_b = (np.array([labels[place] == members[place].label for place in read]) for labels in named)
+    right_a, right_b = (np.array([right[place] for place in read]) for right in rights)
     a, b = (wilson(int(right.sum()), len(read)) for right in (right_a, right_b))
-    for run, accuracy in ((run_a, a), (run_b, b)):
-        log_opening(run, "compare", len(read), accuracy.value)
+    for run, accuracy in zip(runs, (a, b), strict=True):
+        run.log_opening("compare", len(read), accuracy.value)
     return CompareResult(run_a, run_b, a, b, compare(right_a, right_b))
 
 
-def _shared(run_a: Path, run_b: Path, on_event: OnEvent) -> list[Member]:
+def _shared(runs: list[Run], bundles: list[Bundle], on_event: OnEvent) -> list[Member]:
     """Pictures, known by their bytes, that are in the test part of both and have a label that both know."""
-    bundles = [load_bundle(run) for run in (run_a, run_b)]
-    splits = [own_split(run, bundle) for run, bundle in zip((run_a, run_b), bundles, strict=True)]
+    splits = [require_split(run, bundle) for run, bundle in zip(runs, bundles, strict=True)]
     in_b = {member.sha256 for member in splits[1].members(Part.TEST)}
     shared = [
         member
@@ -55,22 +61,12 @@ def _shared(run_a: Path, run_b: Path, on_event: OnEvent) -> list[Member]:
         if member.sha256 in in_b and all(member.label in bundle.classes for bundle in bundles)
     ]
     sizes = [len(split.members(Part.TEST)) for split in splits]
+    a, b = (run.folder for run in runs)
     if not shared:
         raise DataError(
-            f"{run_a} and {run_b} have no test picture in common, so they cannot be compared. "
-            f"Train the second on the split of the first: genus train ... --split {run_a / 'split.json'}."
+            f"{a} and {b} have no test picture in common, so they cannot be compared. "
+            f"Train the second on the split of the first: genus train ... --split {a / 'split.json'}."
         )
     if len(shared) < max(sizes):
         on_event(Caution(f"{len(shared)} test pictures are shared; the runs had {sizes[0]} and {sizes[1]}."))
     return shared
-
-
-def _labels(run: Path, members: list[Member], device: str, on_event: OnEvent) -> dict[int, str]:
-    """What ``run`` calls each picture that can be read."""
-    predictor = as_trained(load_bundle(run), device)
-    labels = {}
-    for answer in predictor.answers([member.path for member in members]):
-        if answer.logits is not None:
-            labels[answer.index] = predictor.classes[int(answer.logits.argmax())]
-        on_event(Progress(f"Testing {run.name}", answer.index + 1, len(members)))
-    return labels

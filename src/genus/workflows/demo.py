@@ -12,12 +12,12 @@ from genus.demo import SPECIES, draw_dataset
 from genus.errors import PictureError, UsageError
 from genus.files import atomic
 from genus.predictor import load
-from genus.report.answers import Answered, answers_png
+from genus.report.figures import AnsweredPicture, answers_png
+from genus.run import CONFUSION_PNG, CURVES_PNG, METRICS, REPORT, SPLIT
 from genus.types import Note, OnEvent, Part, PredictionRow, ignore_events
-from genus.workflows.choose_model import EMBEDDED
-from genus.workflows.pictures import read_split
+from genus.workflows.dataset import read_split
 from genus.workflows.predict import predict_paths
-from genus.workflows.run_folder import CONFUSION_PNG, CURVES_PNG, METRICS, REPORT, SPLIT
+from genus.workflows.tasks.starting_point import EMBEDDED
 from genus.workflows.train import TrainResult, train
 
 PER_CLASS = 120
@@ -59,8 +59,8 @@ def run_demo(out: Path, seed: int = 0, on_event: OnEvent = ignore_events) -> Dem
     return DemoResult(training, rows, files)
 
 
-def _answered(member: Member, row: PredictionRow) -> Answered:
+def _answered(member: Member, row: PredictionRow) -> AnsweredPicture:
     if row.prediction is None:
         raise PictureError(f"{member.path}: {row.error}")
     pixels = np.asarray(open_rgb(member.path))
-    return Answered(pixels, member.label, row.prediction.label, row.prediction.probability)
+    return AnsweredPicture(pixels, member.label, row.prediction.label, row.prediction.probability)

@@ -1,49 +1,53 @@
 """``genus evaluate``: the numbers of a run on pictures that took part in no decision."""
 
-import json
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from genus.bundle import Bundle, load_bundle
-from genus.data.folder import scan
-from genus.data.threads import default_workers
-from genus.engine.device import choose_device, choose_precision
-from genus.engine.openvino_engine import OpenVinoEngine, installed
+from genus.data.folder import Picture, plural, scan
+from genus.data.loader import default_workers, in_threads
 from genus.errors import DataError, UsageError
 from genus.evaluation.learning_curve import LearningCurve
-from genus.evaluation.metrics import Evaluation, to_json
-from genus.files import atomic, make_folder, write_json, write_text
-from genus.models.backbone import WithoutHead
+from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
-from genus.report.confusion import confusion_csv, confusion_png
 from genus.report.notebook import result_html
-from genus.types import Caution, OnEvent, Part, Progress, ignore_events
-from genus.workflows.decide import Judged, judge
-from genus.workflows.pictures import Side, own_split, side_of
-from genus.workflows.report import write_report
-from genus.workflows.run_folder import CONFUSION_CSV, CONFUSION_PNG, METRICS, log_opening
-from genus.workflows.study import Suspect, find_label_errors, measure_learning_curve
+from genus.run import METRICS, Run
+from genus.types import Caution, Note, OnEvent, Part, ignore_events
+from genus.workflows.dataset import Subset, data_root, require_split
+from genus.workflows.lineage import members_of
+from genus.workflows.reporting.report import write_evaluation, write_report
+from genus.workflows.scoring import Provenance, Strangers, score, score_strangers, test_sentence
+from genus.workflows.tasks.studies import Suspect, find_label_errors, measure_learning_curve
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluateResult:
-    """``out`` holds report.html, metrics.json, confusion.csv and confusion.png; ``curve`` and ``suspects`` are None
-    where they were not asked for."""
+    """``out`` holds report.html, metrics.json, confusion.csv and confusion.png; None where nothing can be written.
+
+    ``test`` is None where no picture belongs to a class of the model, ``strangers`` where all do. ``curve`` and
+    ``suspects`` are None where they were not asked for.
+    """
 
     run: Path
-    out: Path
+    out: Path | None
     classes: tuple[str, ...]
-    test: Evaluation
+    test: Evaluation | None
+    provenance: Provenance
+    strangers: Strangers | None
     curve: LearningCurve | None
     suspects: list[Suspect] | None
 
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        return test_sentence(self.test, self.provenance)
+
     def _repr_html_(self) -> str:
-        accuracy = self.test.accuracy
-        return result_html(self.out, self.test.n, accuracy.value, accuracy.low, accuracy.high)
+        return result_html(self.out or self.run, self.sentence)
 
 
 def evaluate_run(
@@ -56,107 +60,127 @@ def evaluate_run(
     device: str = "auto",
     on_event: OnEvent = ignore_events,
 ) -> EvaluateResult:
-    """Evaluate on the run's own test part, or on all pictures of ``data`` (its ``test`` part where it has one).
+    """Evaluate on the run's own test part, or on the pictures of ``data`` (its ``test`` part where it has one).
 
-    Classes are matched by name. With ``all_pictures``, those of ``data`` that the run was trained on count, too.
-    ``learning_curve`` and ``label_errors`` study the run's own pictures (see ``study``).
-    Raises ModelError (no sound run), DataError (pictures gone, a class never trained), UsageError for a study of other
-    pictures.
+    Pictures that the run, or one that it descends from, was trained on or decided by are left out, unless
+    ``all_pictures``; they are known by their bytes, wherever they lie. Classes are matched by name; of pictures of
+    other classes it is measured how many the model calls unknown. ``learning_curve`` and ``label_errors`` study the
+    run's own pictures (see ``studies``).
+
+    Raises ModelError (no sound run), DataError (pictures gone, none left), UsageError for a study of other pictures.
     """
-    if all_pictures and data is None:
-        raise UsageError("--all-pictures is about the pictures of DATA. Name it, or leave the option out.")
     if data and (learning_curve or label_errors):
         raise UsageError("--learning-curve and --label-errors study the run's own pictures. Leave DATA out.")
+    here = Run(run, on_event)
+    here.require_finished()
     bundle = load_bundle(run)
-    predictor = as_trained(bundle, device)
-    if data is None:
-        judged = examine(predictor, _own_test_part(run, bundle), on_event)
-        log_opening(run, "evaluate", judged.evaluation.n, judged.evaluation.accuracy.value)
-        out, val = run, _read_metrics(run).get("val")
-    else:
-        judged = examine(predictor, _side_of(data, bundle.classes, on_event), on_event)
-        out, val = run / f"evaluate-{data.resolve().stem}", None
-    make_folder(out)
-    write_evaluation(out, bundle.classes, judged.evaluation, val)
-    curve = measure_learning_curve(run, device, on_event) if learning_curve else None
-    suspects = find_label_errors(run, device, on_event) if label_errors else None
-    write_report(out, run, judged)
-    return EvaluateResult(run, out, bundle.classes, judged.evaluation, curve, suspects)
+    pictures = _own_test_part(here, bundle) if data is None else _test_part_of(data, on_event)
+    candidates, provenance = _without_decided(here, bundle, pictures, all_pictures, on_event)
+    predictor = Predictor(bundle, device=device)
+    out = "" if data is None else here.evaluation_folder(data)
+
+    ours = [picture for picture in candidates if picture.label in bundle.classes]
+    others = [picture for picture in candidates if picture.label not in bundle.classes]
+    scored = score(predictor, _subset(ours, bundle), provenance, on_event) if ours else None
+    strangers = score_strangers(predictor, [picture.path for picture in others], on_event) if others else None
+    test = scored.evaluation if scored else None
+    if data and provenance.sealed:
+        on_event(Note(f"{plural(provenance.sealed, 'picture')} of the run's sealed test part among them."))
+    if test and provenance.sealed:
+        here.log_opening("evaluate", test.n, test.accuracy.value)
+    val = here.read_json(METRICS).get("val") if data is None else None
+    stored = here.keep(lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, strangers, data))
+    curve = measure_learning_curve(here, device, on_event) if learning_curve else None
+    suspects = find_label_errors(here, device, on_event) if label_errors else None
+    if stored and scored:
+        here.keep(lambda: write_report(here, out, scored, here.split(data_root(bundle))))
+    folder = here.folder / out if stored else None
+    return EvaluateResult(run, folder, bundle.classes, test, provenance, strangers, curve, suspects)
 
 
-def as_trained(bundle: Bundle, device: str) -> Predictor:
-    """A Predictor that computes as the run did, so that it gives the run's own numbers, as far as this machine can."""
-    hardware = bundle.record.get("hardware", {})
-    chosen = choose_device(device)
-    precision = choose_precision("auto", chosen) if hardware.get("precision") == "bf16" else "fp32"
-    if hardware.get("engine") != "openvino" or chosen.type != "cpu" or not installed():
-        return Predictor(bundle, device=device, precision=precision)
-    engine = OpenVinoEngine(WithoutHead(bundle.model), bundle.preprocess, precision, default_workers())
-    return Predictor(bundle, device=device, engine=engine)
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A picture to be tested on; ``sha256`` (hexadecimal) of the file as it is now, None where it cannot be read."""
+
+    path: Path
+    label: str
+    group: str | None
+    sha256: str | None
 
 
-def examine(predictor: Predictor, side: Side, on_event: OnEvent) -> Judged:
-    """Ask ``predictor`` about the pictures of ``side``. Raises DataError when none can be read."""
-    logits, distances, kept, failed = [], [], [], []
-    for answer in predictor.answers(side.paths):
-        if answer.logits is None:
-            failed.append(f"{side.paths[answer.index]}: {answer.error}")
-        else:
-            logits.append(answer.logits)
-            distances.append(answer.distance)
-            kept.append(answer.index)
-        on_event(Progress("Testing", answer.index + 1, len(side)))
-    if not kept:
-        raise DataError(f"None of the {len(side)} test pictures can be read{f': {failed[0]}' if failed else ''}.")
-    if failed:
-        on_event(Caution(f"{len(failed)} test pictures cannot be read and are left out; first: {failed[0]}."))
-    far = None if distances[0] is None else np.array(distances, np.float32)
-    return judge(predictor.bundle, side.take(kept), np.stack(logits), far)
-
-
-def write_evaluation(folder: Path, classes: Sequence[str], test: Evaluation | None, val: dict[str, Any] | None) -> None:
-    """metrics.json (schema 1), and for a test the confusion matrix as confusion.csv and confusion.png."""
-    metrics = {"schema": 1, "classes": list(classes), "test": to_json(test) if test else None, "val": val}
-    write_json(folder / METRICS, metrics)
-    if test:
-        title = f"{test.accuracy.value:.1%} of {test.n} test pictures are right".replace("%", " %")
-        write_text(folder / CONFUSION_CSV, confusion_csv(test.confusion, classes))
-        with atomic(folder / CONFUSION_PNG) as temporary:
-            temporary.write_bytes(confusion_png(test.confusion, classes, title))
-
-
-def _own_test_part(run: Path, bundle: Bundle) -> Side:
-    side = side_of(own_split(run, bundle), Part.TEST, bundle.classes)
-    if not len(side):
-        raise DataError(f"{run} was trained without a test part. Name test pictures: genus evaluate {run} DATA.")
-    if not any(path.exists() for path in side.paths):
+def _own_test_part(run: Run, bundle: Bundle) -> list[Candidate]:
+    members = require_split(run, bundle).members(Part.TEST)
+    if not members:
         raise DataError(
-            f"The test pictures of {run} are no longer there (the first: {side.paths[0]}). "
-            "Name their place: genus evaluate RUN DATA."
+            f"{run.folder} was trained without a test part. Name test pictures: genus evaluate {run.folder} DATA."
         )
-    return side
+    if not any(member.path.exists() for member in members):
+        raise DataError(
+            f"The test pictures of {run.folder} are no longer there (the first: {members[0].path}). "
+            f"Name their place: genus evaluate {run.folder} DATA."
+        )
+    return _candidates([Picture(member.path, member.label, group=member.group) for member in members])
 
 
-def _side_of(data: Path, classes: tuple[str, ...], on_event: OnEvent) -> Side:
+def _test_part_of(data: Path, on_event: OnEvent) -> list[Candidate]:
     catalog = scan(data)
     for caution in catalog.cautions:
         on_event(Caution(caution))
-    strangers = [label for label in catalog.classes if label not in classes]
-    if strangers:
-        raise DataError(
-            f"{data} has classes that this model was never trained on: {', '.join(strangers[:10])}. "
-            f"It knows: {', '.join(classes[:20])}."
-        )
     test = [picture for picture in catalog.pictures if picture.part == Part.TEST]
-    pictures = test or list(catalog.pictures)
-    labels = np.array([classes.index(picture.label) for picture in pictures], np.int64)
-    names = [picture.group or str(picture.path) for picture in pictures]
-    groups = np.unique(names, return_inverse=True)[1].astype(np.int64)
-    return Side(tuple(picture.path for picture in pictures), labels, groups)
+    return _candidates(test or catalog.pictures)
 
 
-def _read_metrics(run: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((run / METRICS).read_bytes()))
-    except (OSError, ValueError):
-        return {}
+def _candidates(pictures: Sequence[Picture]) -> list[Candidate]:
+    def digest(picture: Picture) -> str | None:
+        try:
+            with picture.path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return None
+
+    digests = in_threads(digest, pictures, default_workers())
+    return [
+        Candidate(picture.path, picture.label, picture.group, sha256)
+        for picture, sha256 in zip(pictures, digests, strict=True)
+    ]
+
+
+def _without_decided(
+    run: Run, bundle: Bundle, pictures: Sequence[Candidate], all_pictures: bool, on_event: OnEvent
+) -> tuple[list[Candidate], Provenance]:
+    """Leave out what the run was trained on or decided by, and say so. Raises DataError when nothing is left."""
+    members = members_of(run, bundle)
+    if members is None:
+        on_event(
+            Caution(
+                f"{run.folder} was made by an older genus and has no sound split.json: it cannot be checked whether "
+                "the model was trained on these pictures."
+            )
+        )
+        return list(pictures), Provenance(checked=False)
+    parts = [members.side_of(picture.sha256) if picture.sha256 else None for picture in pictures]
+    decided = [part in (Part.TRAIN, Part.VAL) for part in parts]
+    sealed = sum(part == Part.TEST for part in parts)
+    count = sum(decided)
+    if not count:
+        return list(pictures), Provenance(sealed=sealed)
+    told = f"{count} of {plural(len(pictures), 'picture')} took part in the training or the decisions of this run"
+    if all_pictures:
+        on_event(Caution(f"{told}, or of one that it descends from: the numbers are better than on new pictures."))
+        return list(pictures), Provenance(took_part=count, sealed=sealed)
+    if count == len(pictures):
+        raise DataError(
+            f"All {plural(count, 'picture')} took part in training or decisions of {run.folder} and can test "
+            "nothing of it. Name other pictures, or add --all-pictures to see what it says about them."
+        )
+    on_event(Caution(f"{told}, or of one that it descends from: left out. --all-pictures includes them."))
+    left = [picture for picture, out in zip(pictures, decided, strict=True) if not out]
+    return left, Provenance(left_out=count, sealed=sealed)
+
+
+def _subset(pictures: Sequence[Candidate], bundle: Bundle) -> Subset:
+    number = {label: index for index, label in enumerate(bundle.classes)}
+    labels = np.array([number[picture.label] for picture in pictures], np.int64)
+    units = [picture.group or picture.sha256 or str(picture.path) for picture in pictures]
+    groups = np.unique(units, return_inverse=True)[1].astype(np.int64)
+    return Subset(tuple(picture.path for picture in pictures), labels, groups)

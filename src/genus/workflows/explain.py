@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from genus.bundle import Bundle
-from genus.data.decode import central_square, fit, open_rgb
+from genus.data.decode import open_rgb
 from genus.data.loader import Pixels, chunks
+from genus.data.preprocess import central_square, fit
 from genus.engine.torch_engine import Normalise
 from genus.errors import PictureError, UsageError, nearest
 from genus.explanation.heat import heat_and_features
 from genus.files import atomic, probe_writable, write_text
 from genus.predictor import Predictor
-from genus.report.heat import overlay, to_png
+from genus.report.heat import Box, heat_png, overlay
 from genus.tables import csv_text
 from genus.types import OnEvent, PredictionRow, Progress, ignore_events
 from genus.workflows.figures import Look, draw_figure, require_figures
@@ -27,7 +28,7 @@ from genus.workflows.predict import predict_paths
 EXPLANATIONS = "explanations"  # the folder in a run, and in it the name of the table
 TABLE = f"{EXPLANATIONS}.csv"
 HEAD = ("path", "status", "label", "probability", "explained", "files", "error")
-LONG_SIDE = 1200  # pixels of the picture under a heat map, at most
+LONG_SIDE = 800  # pixels of a picture beside its heat map
 AT_A_TIME = 16
 HEAT_AT_A_TIME = 4  # on a processor the maps of more do not stay in its cache
 
@@ -94,8 +95,12 @@ def heat_of(bundle: Bundle, pixels: Pixels, classes: Sequence[int]) -> tuple[NDA
 
 def laid_over(picture: Image.Image, heat: NDArray[np.floating], bundle: Bundle) -> Pixels:
     """The whole picture with ``heat`` on the square of it that the model saw."""
+    return overlay(np.asarray(picture), heat, _seen(picture, bundle))
+
+
+def _seen(picture: Image.Image, bundle: Bundle) -> Box:
     rows, columns = central_square(picture.size, bundle.preprocess)
-    return overlay(np.asarray(picture), heat, (columns.start, rows.start, columns.stop, rows.stop))
+    return columns.start, rows.start, columns.stop, rows.stop
 
 
 def _require_free(out: Path, force: bool) -> None:
@@ -112,14 +117,18 @@ def _explain(bundle: Bundle, row: PredictionRow, stem: Path, label: str | None, 
     if row.prediction is None:
         return Explained(row, None, ())
     try:
-        picture = open_rgb(Path(row.path), max(LONG_SIDE, bundle.preprocess.short_side))
+        picture = open_rgb(Path(row.path), max(LONG_SIDE, bundle.preprocess.short_side), bundle.preprocess.decode)
     except PictureError as error:
         return Explained(PredictionRow(row.path, None, str(error)), None, ())
     explained = label or row.prediction.label
     pixels = fit(picture, bundle.preprocess)
     (heat,), _ = heat_of(bundle, pixels[None], [bundle.classes.index(explained)])
-    picture.thumbnail((LONG_SIDE, LONG_SIDE), reducing_gap=2)
-    drawn = {"heat": to_png(laid_over(picture, heat, bundle))}
+    shown = ImageOps.contain(picture, (LONG_SIDE, LONG_SIDE))
+    answer = row.prediction
+    probability = dict(answer.top).get(explained)
+    unknown = answer.known is False
+    box = _seen(shown, bundle)
+    drawn = {"heat": heat_png(np.asarray(shown), heat, box, explained, probability, answer.label, unknown=unknown)}
     if figures:
         look = _look(bundle, pixels, heat)
         drawn |= {name: draw_figure(name, bundle.model, look) for name in figures}

@@ -8,9 +8,7 @@ from torch import Tensor
 
 from genus.data.loader import Pixels
 from genus.errors import UsageError
-from genus.explanation.hierarchy import hierarchy
-from genus.explanation.patches import attention_by_head, patch_similarity, position_similarity
-from genus.explanation.windows import windows
+from genus.explanation.figures import attention_by_head, hierarchy, patch_similarity, position_similarity, windows
 from genus.models.backbone import Backbone
 from genus.models.efficientnet_lite import EfficientNetLite
 from genus.models.swin import Swin
@@ -62,7 +60,7 @@ def _patches(model: Backbone, look: Look) -> bytes:
 
 def _windows(model: Backbone, look: Look) -> bytes:
     stages = windows(cast(Swin, model), look.image, look.place)
-    drawn = [[(one.window, one.shift, one.asker, one.attention.cpu().numpy()) for one in stage] for stage in stages]
+    drawn = [[(one.window, one.shift, one.query, one.attention.cpu().numpy()) for one in stage] for stage in stages]
     return windows_png(look.pixels, drawn)
 
 

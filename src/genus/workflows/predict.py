@@ -6,7 +6,8 @@ from genus.errors import UsageError
 from genus.files import json_text
 from genus.predictor import Predictor
 from genus.tables import csv_text
-from genus.types import OnEvent, PredictionRow, Progress, ignore_events
+from genus.types import Caution, OnEvent, PredictionRow, Progress, ignore_events
+from genus.workflows.tasks.calibrate import known_rule
 
 CSV_HEAD = "path,status,label,probability,known,error\n"
 
@@ -14,7 +15,10 @@ CSV_HEAD = "path,status,label,probability,known,error\n"
 def predict_paths(
     predictor: Predictor, paths: Sequence[str], on_event: OnEvent = ignore_events
 ) -> Iterator[PredictionRow]:
-    """One row a picture, in order, as they come."""
+    """One row a picture, in order, as they come; first, where no answer can be known, why."""
+    rule = predictor.bundle.known_rule
+    if rule and rule.reason:
+        on_event(Caution(rule.reason))
     for number, row in enumerate(predictor.rows(paths), 1):
         yield row
         on_event(Progress("Predicting", number, len(paths)))
@@ -23,11 +27,17 @@ def predict_paths(
 def with_max_error(predictor: Predictor, max_error: float) -> Predictor:
     """``predictor`` with another threshold of known answers: at most ``max_error`` (0..1) of them are wrong.
 
-    Raises UsageError where the run cannot show that.
+    The threshold is decided by the answers that the bundle keeps as evidence. Raises UsageError where it has none.
     """
     if not 0 < max_error < 1:
         raise UsageError(f"--max-error cannot be {max_error}: it has to be above 0 and below 1.")
-    raise UsageError("This run has no stored curve of errors, so --max-error cannot be changed. Train it anew.")
+    bundle = predictor.bundle
+    if bundle.evidence is None:
+        raise UsageError(
+            "This run keeps no answers by which --max-error could be decided: it was made by an older genus, or "
+            "without validation pictures. Train it anew."
+        )
+    return predictor.with_rule(known_rule(bundle.evidence, max_error))
 
 
 def csv_row(row: PredictionRow) -> str:

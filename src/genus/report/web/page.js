@@ -62,12 +62,40 @@ function sortBy(heading) {
   body.append(...rows);
 }
 
+// Tables that are wider than the page
+
+function showMore(scroll) {
+  const hidden = scroll.scrollWidth - scroll.clientWidth;
+  scroll.parentElement.classList.toggle("overflows", hidden > 1);
+  scroll.parentElement.classList.toggle("more", hidden - scroll.scrollLeft > 1);
+}
+
+const watcher = new ResizeObserver(entries => entries.forEach(entry => showMore(entry.target)));
+for (const scroll of document.querySelectorAll(".scroll")) {
+  watcher.observe(scroll);
+  scroll.addEventListener("scroll", () => showMore(scroll), { passive: true });
+}
+
+// Commands
+
+async function copy(button) {
+  const code = button.previousElementSibling;
+  getSelection().selectAllChildren(code);
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    button.textContent = "Copied";
+  } catch { // a browser that does not allow it
+    button.textContent = "Press Ctrl+C";
+  }
+}
+
 for (const image of document.querySelectorAll("img[data-image]")) image.src = jpeg(image.dataset.image);
 
 document.addEventListener("click", event => {
   const button = event.target.closest("button");
   const heading = button?.closest("th[aria-sort]");
   if (heading) sortBy(heading);
+  else if (button?.className === "copy") copy(button);
   else if (button?.dataset.truth) {
     const { truth, answer, count } = button.dataset;
     showPictures(Number(truth), Number(answer), Number(count));

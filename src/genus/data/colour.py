@@ -1,0 +1,117 @@
+"""From a loaded picture in any of Pillow's modes to upright sRGB: orientation, depth, profile, gamma, transparency."""
+
+import io
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from genus.data.depth import blocks, shallow
+from genus.types import DecodeRule
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_NO_CHANGE = 2
+"""Of 255: a profile or a gamma that changes no colour by more is taken for sRGB."""
+
+
+def upright_rgb(image: Image.Image, rule: DecodeRule) -> Image.Image:
+    """Mode RGB, 8 bits, sRGB: turned as EXIF says, what is transparent laid on white. The picture has to be loaded."""
+    turn = _UPRIGHT.get(_orientation(image))
+    rgb = _to_srgb(shallow(image, rule), image.info, rule)
+    rgb = rgb.transpose(turn) if turn is not None else rgb
+    rgb.info = {}  # the profile and the orientation are used up; a copy saved later must not carry them
+    return rgb
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF (or XMP) orientation, 1..8; 1 where the block is missing or broken, for then it says nothing."""
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:
+        return 1
+
+
+def _to_srgb(image: Image.Image, info: dict[str | tuple[int, int], object], rule: DecodeRule) -> Image.Image:
+    """A picture of 8 bits -> RGB, a band of rows at a time, so that there are never more than two of it in memory."""
+    profile = info.get("icc_profile")
+    curve = None if profile or rule != "full-range" or "srgb" in info else _gamma_curve(info.get("gamma"))
+    if image.mode == "RGB" and not (profile or curve or image.has_transparency_data):
+        return image
+    rgb = Image.new("RGB", image.size)
+    for rows in blocks(image.height, image.width):
+        box = (0, rows.start, image.width, rows.stop)
+        rgb.paste(_band_to_srgb(image.crop(box), profile if isinstance(profile, bytes) else None, curve), box)
+    return rgb
+
+
+def _band_to_srgb(image: Image.Image, profile: bytes | None, curve: tuple[int, ...] | None) -> Image.Image:
+    alpha = None
+    if image.mode == "La":
+        image = image.convert("LA")  # Pillow has no other way out of this mode
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+    if image.mode not in ("L", "RGB", "CMYK"):
+        image = image.convert("RGB")
+    transform = _profile_transform(profile, image.mode) if profile else None
+    rgb = transform.apply(image) if transform else image.convert("RGB")
+    if curve:
+        rgb = rgb.point(curve * 3)
+    if alpha is None:
+        return rgb
+    white = Image.new("RGB", rgb.size, "white")
+    white.paste(rgb, mask=alpha)
+    return white
+
+
+@lru_cache(maxsize=16)
+def _profile_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """From an ICC profile to sRGB, perceptually; None where nothing is to be done: the profile is broken, is made
+    for another colour space than the pixels', or is that of sRGB in one of its many names."""
+    try:
+        transform = ImageCms.ImageCmsTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
+            mode,
+            "RGB",
+            ImageCms.Intent.PERCEPTUAL,
+            flags=ImageCms.Flags.NOCACHE,  # the cache of one pixel is what threads would share
+        )
+    except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
+        return None
+    if mode == "CMYK":
+        return transform
+    probe = _every_few_colours().convert(mode)
+    before, after = np.asarray(probe.convert("RGB"), np.int16), np.asarray(transform.apply(probe), np.int16)
+    return transform if np.abs(after - before).max() > _NO_CHANGE else None
+
+
+def _every_few_colours() -> Image.Image:
+    steps = np.arange(0, 256, 15, dtype=np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1)
+    return Image.fromarray(grid.reshape(len(steps), -1, 3))
+
+
+def _gamma_curve(gamma: object) -> tuple[int, ...] | None:
+    """What a PNG with this gamma (1 where its numbers are proportional to light) stores -> sRGB, 256 values; None where
+    it is near that of sRGB, or makes no sense. Source: PNG (Third Edition), sections 11.3.2.2 and 13.13."""
+    if not isinstance(gamma, float) or not 0.1 <= gamma <= 10:
+        return None
+    stored = np.arange(256) / 255
+    as_usual, given = ((stored ** (1 / g)) for g in (0.45455, gamma))
+    if np.abs(_srgb(as_usual) - _srgb(given)).max() * 255 <= _NO_CHANGE:
+        return None
+    return tuple(np.rint(255 * _srgb(given)).astype(int).tolist())
+
+
+def _srgb(light: np.ndarray) -> np.ndarray:
+    """IEC 61966-2-1: light, 0..1 -> what sRGB stores for it, 0..1."""
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)

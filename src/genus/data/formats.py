@@ -1,0 +1,154 @@
+"""What a file is, told from its first bytes and never from its name."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+HEAD = 4096
+"""First bytes that ``sniff`` needs; 64 do for every picture that genus reads."""
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
+    | {".heic", ".heif", ".hif", ".avif", ".avifs", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"}
+    | {".pbm", ".pgm", ".ppm", ".pnm", ".pfm"}
+)
+"""How the names of pictures end that genus reads."""
+
+FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF, JPEG 2000, PNM"
+
+Role = Literal["read", "picture", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """What a file is. ``role`` is ``read`` for a picture that genus reads, ``picture`` for one that it cannot read,
+    and ``other`` for everything else."""
+
+    name: str
+    role: Role
+
+    @property
+    def refusal(self) -> str:
+        """Why a file of this kind is not read, and what to do."""
+        if self.role == "picture":
+            return f"{self.name} is not supported; save it as one of {FORMATS}"
+        return f"looks like {self.name}, not an image"
+
+
+_READ = (
+    ("JPEG", rb"\xff\xd8\xff(?!\xf7)"),
+    ("PNG", rb"\x89PNG\r\n\x1a\n"),
+    ("WebP", rb"RIFF.{4}WEBP"),
+    ("GIF", rb"GIF8[79]a"),
+    ("BMP", rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"),  # the length of a header that exists
+    ("TIFF", rb"II\*\0|MM\0\*|II\+\0|MM\0\+"),
+    ("JPEG 2000", rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"),
+    ("PNM", rb"P[1-6f]\s+(#[^\n]*\n\s*)*\d+\s"),
+)
+_BRANDS = {
+    "HEIC": {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"},
+    "AVIF": {b"avif", b"avis"},
+}
+_MARKUP = rb"[\xef\xbb\xbf\s]*(?=<).*<"
+_RAW = "The raw data of a camera"
+_PICTURES = (
+    (_RAW, rb".{4}ftypcrx |II(U\0|RO|RS)|FUJIFILMCCD-RAW|FOVb|\0MRM"),
+    ("A Photoshop file", rb"8BP[SB]"),
+    ("A GIMP file", rb"gimp xcf"),
+    ("An SVG drawing", _MARKUP + rb"svg\b"),
+    ("A PostScript drawing", rb"%!PS|\xc5\xd0\xd3\xc6"),
+    ("A Windows metafile", rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF"),
+    ("JPEG XL", rb"\xff\x0a|\0\0\0\x0cJXL "),
+    ("JPEG XR", rb"II\xbc"),
+    ("JPEG-LS", rb"\xff\xd8\xff\xf7"),
+    ("An icon", rb"\0\0[\x01\x02]\0[^\0]\0|icns"),
+    ("DICOM", rb".{128}DICM"),
+    ("FITS", rb"SIMPLE  ="),
+    ("NIfTI", rb".{344}n[+i]1\0"),
+    ("OpenEXR", rb"\x76\x2f\x31\x01"),
+    ("Radiance HDR", rb"#\?R"),
+    ("DirectDraw", rb"DDS "),
+    ("DjVu", rb"AT&TFORM"),
+    ("PAM", rb"P7\n"),
+    ("A colour PFM", rb"PF\s+\d"),
+    ("A microscope's own format (CZI, ND2, LIF)", rb"ZISRAWFILE|\xda\xce\xbe\x0a|\x70\0\0\0.{4}\x2a"),
+)
+_OTHERS = (
+    ("HTML", _MARKUP + rb"(!doctype html|html|head|body)\b"),
+    ("a PDF", rb"%PDF"),
+    ("a zip archive", rb"PK(\x03\x04|\x05\x06)"),
+    ("an archive", rb"\x1f\x8b|Rar!|7z\xbc\xaf|\xfd7zXZ|BZh[1-9]|\x28\xb5\x2f\xfd|.{257}ustar"),
+    ("a Python pickle", rb"\x80[\x02-\x05]"),
+    ("an array or a table of data", rb"\x93NUMPY|\x89HDF|PAR1|SQLite format 3"),
+    ("an Office document", rb"\xd0\xcf\x11\xe0"),
+    ("a program", rb"\x7fELF|MZ.{58}|\xfe\xed\xfa|\xcf\xfa\xed\xfe"),
+    ("a companion file of macOS", rb"\0\x05\x16[\0\x07]"),
+    ("a sound file", rb"ID3[\x02-\x04]|\xff[\xe2-\xe7\xf1-\xf7\xf9-\xfd]|RIFF.{4}WAVE|fLaC|MThd|FORM.{4}AIF|#!AMR"),
+    ("a sound file", rb".{4}ftypM4[AB]|OggS.{24}(\x01vorbis|OpusHead|Speex|\x7fFLAC)|\.snd"),
+    ("a video", rb".{4}ftyp|\x1aE\xdf\xa3|RIFF.{4}AVI |\0\0\x01[\xb3\xba]|OggS|FLV\x01|\x30\x26\xb2\x75"),
+    ("a video", rb".{4}(moov|mdat|wide|skip)|G.{187}G.{187}G"),
+)
+_TABLE: tuple[tuple[Role, tuple[tuple[str, bytes], ...]], ...] = (
+    ("read", _READ),
+    ("picture", _PICTURES),
+    ("other", _OTHERS),
+)
+_NOTHING = (
+    ("only the Git LFS pointer of a picture; run `git lfs pull`", rb"version https://git-lfs"),
+    ("holds nothing but zero bytes", rb"\0+\Z"),
+    ("looks like text, not an image", rb"[^\0-\x08\x0e-\x1a\x1c-\x1f\x7f]+\Z"),
+)
+
+
+def sniff(head: bytes) -> FileKind | None:
+    """What the first bytes of a file (``HEAD`` of them, or all there are) say that it is; None where they say nothing,
+    as those of a text do. A file that is or claims to be a picture has the role ``read`` or ``picture``."""
+    if head[4:8] == b"ftyp":
+        end = min(int.from_bytes(head[:4]), 64)
+        brands = {head[i : i + 4] for i in (8, *range(16, end, 4))}
+        for name, known in _BRANDS.items():
+            if brands & known:
+                return FileKind(name, "read")
+    if _is_raw_tiff(head):
+        return FileKind(_RAW, "picture")
+    for role, rows in _TABLE:
+        for name, pattern in rows:
+            if re.match(pattern, head, re.DOTALL | (re.IGNORECASE if pattern.startswith(_MARKUP) else 0)):
+                return FileKind(name, role)
+    return None
+
+
+def refusal(head: bytes) -> str:
+    """Why a file that begins like this is no picture that genus reads."""
+    if not head:
+        return "empty file"
+    if kind := sniff(head):
+        return kind.refusal
+    for reason, pattern in _NOTHING:
+        if re.match(pattern, head, re.DOTALL):
+            return reason
+    return f"not one of the formats {FORMATS}"
+
+
+def _is_raw_tiff(head: bytes) -> bool:
+    """Raw data in a TIFF (CR2, DNG, NEF, ARW), the first picture of which is a thumbnail, or not developed."""
+    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+    if head[:4] not in (b"II*\0", b"MM\0*"):
+        return False
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(head[at : at + size], order)
+
+    start = number(4, 4)
+    fields = {
+        number(at, 2): number(at + 8, 2 if number(at + 2, 2) == 3 else 4)
+        for at in range(start + 2, min(start + 2 + 12 * number(start, 2), len(head) - 11), 12)
+    }
+    new_subfile_type, photometric, sub_ifds, dng_version = 254, 262, 330, 50706
+    thumbnail_first = fields.get(new_subfile_type, 0) & 1 and sub_ifds in fields
+    return (
+        head[8:10] == b"CR"
+        or bool(thumbnail_first)
+        or dng_version in fields
+        or fields.get(photometric) in (32803, 34892)
+    )

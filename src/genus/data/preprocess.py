@@ -1,0 +1,73 @@
+"""From an upright RGB picture to the square of pixels that a model sees: cut, then resampled with antialiasing."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+
+from genus.types import Preprocess, Resample
+
+_PILLOW_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+_PIXELS_AT_A_TIME = 1 << 24
+
+
+def fit(image: Image.Image, preprocess: Preprocess) -> NDArray[np.uint8]:
+    """Cut and resample an upright RGB picture for a model: uint8, size x size x 3.
+
+    The central square with sides of ``short side x size / preprocess.short_side`` is resampled to ``size`` in one
+    step. That equals scaling the short side to ``preprocess.short_side`` and keeping the central ``size`` pixels, but
+    nothing outside the square is computed. Both margins are equal, so a mirrored picture gives the mirrored result
+    (within 2 of 255, from rounding).
+    """
+    if preprocess.decode == "draft":
+        return _fit_with_fractions(image, preprocess)
+    rows, columns = central_square(image.size, preprocess)
+    return resize_part(image, rows, columns, preprocess.size, preprocess.resample)
+
+
+def central_square(size: tuple[int, int], preprocess: Preprocess) -> tuple[slice, slice]:
+    """Rows and columns of what a model sees of a picture with this width and height."""
+    width, height = size
+    side = min(width, height) * preprocess.size / preprocess.short_side
+    return central(height, side), central(width, side)
+
+
+def central(length: int, kept: float) -> slice:
+    """The middle ``kept`` of ``length`` pixels, rounded so that both margins are equal and something is left."""
+    margin = min(round((length - kept) / 2), (length - 1) // 2)
+    return slice(margin, length - margin)
+
+
+def resize_part(image: Image.Image, rows: slice, columns: slice, size: int, resample: Resample) -> NDArray[np.uint8]:
+    """A rectangle of an RGB picture -> ``size`` x ``size`` x 3 uint8.
+
+    Columns are resampled first and rounded to 8 bits, then rows. So a large picture can be copied out of Pillow a band
+    of rows at a time: the result is the same bit for bit, and never a second copy of the picture in memory.
+    """
+    step = max(1, _PIXELS_AT_A_TIME // (columns.stop - columns.start))
+    narrow = []
+    for top in range(rows.start, rows.stop, step):
+        bottom = min(top + step, rows.stop)
+        band = np.array(image.crop((columns.start, top, columns.stop, bottom)))
+        narrow.append(resize(band, (bottom - top, size), resample))
+    return resize(np.concatenate(narrow) if len(narrow) > 1 else narrow[0], (size, size), resample)
+
+
+def resize(pixels: NDArray[np.uint8], size: tuple[int, int], resample: Resample) -> NDArray[np.uint8]:
+    """H x W x 3 -> ``size`` (height, width) x 3, both uint8. Where a side shrinks, the kernel (bicubic with a = -0.5,
+    or a triangle) widens with it, so that every pixel counts.
+
+    torch's kernel gives what Pillow's would (within 2 of 255) in a sixth of the time.
+    """
+    channels_last = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)  # the fastest layout; the result has it, too
+    resized = F.interpolate(channels_last, size, mode=resample, antialias=True)
+    return resized[0].permute(1, 2, 0).numpy()
+
+
+def _fit_with_fractions(image: Image.Image, preprocess: Preprocess) -> NDArray[np.uint8]:
+    width, height = image.size
+    side = min(width, height) * preprocess.size / preprocess.short_side
+    box = ((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
+    resampling = _PILLOW_RESAMPLING[preprocess.resample]
+    return np.array(image.resize((preprocess.size, preprocess.size), resampling, box))

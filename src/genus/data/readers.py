@@ -1,0 +1,202 @@
+"""One reader a format: it opens the bytes of a file, tells the size of the picture, and loads its pixels when asked.
+
+Each uses Pillow's class for its format, which leaves Pillow's global registry and its global pixel limit alone. Of
+animations, bursts and files with several pages it reads the first picture.
+
+Known limit: damage inside the compressed pixels that the format has no checksum for (JPEG, WebP) cannot be told
+from a strange picture. Missing ends, zero-filled ends and the checksums of PNG are all looked at.
+"""
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from PIL import Image, ImageFile, features
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from genus.data import bmp, png, tiff
+from genus.data.depth import depth_of, eight_bits
+from genus.errors import PictureError
+from genus.types import DecodeRule
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A picture whose header has been read. ``load`` gives its pixels, in any of Pillow's modes."""
+
+    width: int
+    height: int
+    load: Callable[[], Image.Image]
+    pixel_bytes: int = 4
+    """Bytes of memory that hold a pixel once it is loaded."""
+    working_bytes: int = 8
+    """The same with all that loading it and making RGB of it take."""
+    loaded_pixels: int | None = None
+    """Where fewer are loaded than the header says."""
+
+    @property
+    def needed(self) -> int:
+        """Bytes of memory from the beginning to the RGB picture."""
+        return self.working_bytes * (self.loaded_pixels or self.width * self.height)
+
+
+def open_picture(kind: str, data: bytes, at_least: int | None, rule: DecodeRule) -> Opened:
+    """A file of the format ``kind``, to which ``sniff`` gives the role ``read``.
+
+    Raises PictureError, or whatever Pillow raises for hostile bytes; ``damage`` makes a message of that.
+    """
+    if _is_zero_filled(kind, data):
+        raise PictureError(_truncated(kind, len(data.rstrip(b"\0"))))
+    match kind:
+        case "JPEG":
+            return _open_jpeg(data, at_least)
+        case "PNG":
+            image = png.open_png(data)
+            return Opened(image.width, image.height, partial(png.load_png, image, rule))
+        case "TIFF":
+            return _open_tiff(data, rule)
+        case "BMP" if header := bmp.read_header(data):
+            return Opened(header.width, header.height, partial(bmp.load_bmp, data, header))
+        case "PNM":
+            return _open_pnm(data, rule)
+        case "GIF" | "BMP":
+            return _open_with(GifImageFile if kind == "GIF" else BmpImageFile, data)
+        case _:
+            return _open_with(_CODECS[kind](), data, working_bytes=16)  # these libraries keep copies of their own
+
+
+def _open_with(opener: type[ImageFile.ImageFile], data: bytes, working_bytes: int = 8) -> Opened:
+    image = opener(io.BytesIO(data))
+    return Opened(image.width, image.height, partial(_loaded, image), working_bytes=working_bytes)
+
+
+def _loaded(image: ImageFile.ImageFile) -> Image.Image:
+    image.load()
+    return image
+
+
+def _open_jpeg(data: bytes, at_least: int | None) -> Opened:
+    """It will be loaded at the smallest of 1/1, 1/2, 1/4, 1/8 of its size whose sides are not below ``at_least``."""
+    image = JpegImageFile(io.BytesIO(data))
+    width, height = image.size
+    if at_least is not None:
+        image.draft(None, (at_least, at_least))
+    return Opened(width, height, partial(_loaded, image), loaded_pixels=image.width * image.height)
+
+
+def _open_tiff(data: bytes, rule: DecodeRule) -> Opened:
+    tags = tiff.Tags(data)
+    if tiff.is_for_pillow(tags):
+        try:
+            return _open_with(TiffImageFile, data)
+        except SyntaxError as error:  # a layout that Pillow has no mode for
+            if "mode" not in str(error):
+                raise
+    layout = tiff.read_layout(tags)
+
+    def load() -> Image.Image:
+        image = tiff.load_tiff(data, layout, rule)
+        image.info["icc_profile"] = tags.content(34675)
+        image.getexif()[0x0112] = tags.number(0x0112, 1)
+        return image
+
+    return Opened(layout.width, layout.height, load, layout.pixel_bytes, 2 * layout.pixel_bytes + 4)
+
+
+def _open_pnm(data: bytes, rule: DecodeRule) -> Opened:
+    """Pillow scales numbers of more than 8 bits by the largest that the header allows, which is right unless that is
+    as large as can be, and so says nothing."""
+    image = PpmImageFile(io.BytesIO(data))
+    magic, start, codec = data[:2], image.tile[0].offset, image.tile[0].args
+    highest = codec[1] if isinstance(codec, tuple) else 65535 if codec == "I;16B" else 255
+
+    def load() -> Image.Image:
+        if magic == b"P6" and highest == 65535:
+            values = np.frombuffer(data, ">u2", 3 * image.width * image.height, start)
+            pixels = eight_bits(values, depth_of(values, 16, rule))
+            return Image.fromarray(pixels.reshape(image.height, image.width, 3))
+        image.load()
+        if image.mode != "I":
+            return image
+        grey = np.asarray(image).astype(np.uint16)
+        return Image.fromarray(eight_bits(grey, depth_of(grey, 16, rule) if highest == 65535 else 16))
+
+    return Opened(image.width, image.height, load, working_bytes=12)
+
+
+def _heif() -> type[ImageFile.ImageFile]:
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError as error:
+        raise PictureError('HEIC pictures need an extra: pip install "genus[heif]"') from error
+    opener: type[ImageFile.ImageFile] = HeifImageFile
+    return opener
+
+
+def _avif() -> type[ImageFile.ImageFile]:
+    return _built_with("avif", "AVIF", AvifImageFile)
+
+
+def _jpeg2000() -> type[ImageFile.ImageFile]:
+    return _built_with("jpg_2000", "JPEG 2000", Jpeg2KImageFile)
+
+
+def _built_with(feature: str, kind: str, opener: type[ImageFile.ImageFile]) -> type[ImageFile.ImageFile]:
+    if not features.check(feature):
+        raise PictureError(f"{kind} pictures need a Pillow that was built for them: pip install --upgrade pillow")
+    return opener
+
+
+_CODECS: dict[str, Callable[[], type[ImageFile.ImageFile]]] = {
+    "WebP": lambda: WebPImageFile,
+    "HEIC": _heif,
+    "AVIF": _avif,
+    "JPEG 2000": _jpeg2000,
+}
+
+
+def _is_zero_filled(kind: str, data: bytes) -> bool:
+    """Does the file break off into zero bytes, as after a lost connection or a full disk? libjpeg and libwebp take
+    these for pixels. (Zeros behind the proper end of a picture are harmless padding.)"""
+    if not data.endswith(bytes(512)):
+        return False
+    end = len(data.rstrip(b"\0"))
+    if kind == "JPEG":
+        return not data.endswith(b"\xff\xd9", 0, end)
+    return kind == "WebP" and end + 512 <= _webp_length(data)
+
+
+def _webp_length(data: bytes) -> int:
+    return 8 + int.from_bytes(data[4:8], "little")
+
+
+def damage(kind: str, data: bytes, error: Exception) -> str:
+    """Why a reader failed with ``error``, in words: a file that ends too early, or one that is damaged inside."""
+    text = str(error) or type(error).__name__
+    ends_early = {
+        "JPEG": b"\xff\xd9" not in data[-1024:],
+        "JPEG 2000": b"\xff\xd9" not in data[-1024:],
+        "PNG": b"IEND" not in data[-1024:],
+        "WebP": len(data) < _webp_length(data),
+        "GIF": b";" not in data[-1:],
+        "BMP": len(data) < int.from_bytes(data[2:6], "little"),
+    }
+    if ends_early.get(kind) or re.search(
+        "truncated|end of file|insufficient|cannot read full|buffer of", text, re.IGNORECASE
+    ):
+        return _truncated(kind, len(data))
+    return f"damaged {kind} file: {text}"
+
+
+def _truncated(kind: str, length: int) -> str:
+    return f"truncated: the {kind} data end too early, after {length:,} bytes"

@@ -1,0 +1,102 @@
+"""What a bundle remembers of the pictures behind it: how the model answered some of them, and which took part where.
+
+Both travel with the model, so that a threshold can be chosen again later, and so that no picture that a model was
+trained on, or decided by, is ever taken for a test of it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genus.types import Part
+
+KEY_BYTES = 8  # of a sha256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """How the model answered N pictures that it had not learnt from: those of validation, or all of them out of fold.
+
+        confidence  float32  0..1   probability of the answer, after the temperature
+        right       bool            is the answer the true label?
+        groups      int64           one number for all pictures that belong together (a patient, copies of a file)
+        distances   float32  0..2   from the nearest training picture, as ``Index`` measures it
+
+    Raises ValueError for arrays of another type, length or range.
+    """
+
+    confidence: NDArray[np.float32]
+    right: NDArray[np.bool_]
+    groups: NDArray[np.int64]
+    distances: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        sound = (
+            self.confidence.dtype == self.distances.dtype == np.float32
+            and self.right.dtype == np.bool_
+            and self.groups.dtype == np.int64
+            and self.confidence.ndim == 1
+            and self.confidence.shape == self.right.shape == self.groups.shape == self.distances.shape
+            and bool(np.all((self.confidence >= 0) & (self.confidence <= 1)))
+            and bool(np.all(self.right.view(np.uint8) <= 1))
+            and bool(np.all((self.distances >= 0) & (self.distances <= 2)))
+        )
+        if not sound:
+            raise ValueError("confidence, right, groups and distances do not describe N answers")
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+    def near(self, max_distance: float) -> "Evidence":
+        """The answers for pictures that are no further than ``max_distance`` from a training picture."""
+        kept = self.distances <= max_distance
+        return Evidence(self.confidence[kept], self.right[kept], self.groups[kept], self.distances[kept])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Members:
+    """The pictures of a run and of all runs that it descends from (``--from``), by the side on which they were.
+
+    Of each picture's file the first 8 bytes of its sha256 are kept, read as a big-endian number: n uint64 a side, in
+    ascending order, none twice. That is short enough to travel with the model, and two of a million pictures get the
+    same number with a chance of 1 in 37 million. Raises ValueError for other arrays.
+    """
+
+    train: NDArray[np.uint64]
+    val: NDArray[np.uint64]
+    test: NDArray[np.uint64]
+
+    def __post_init__(self) -> None:
+        for side in (self.train, self.val, self.test):
+            if side.dtype != np.uint64 or side.ndim != 1 or not np.all(side[:-1] < side[1:]):
+                raise ValueError("train, val and test have to be ascending numbers of 64 bits")
+
+    @staticmethod
+    def of(train: Iterable[str], val: Iterable[str], test: Iterable[str]) -> "Members":
+        """The pictures with these sha256 (hexadecimal) of their files."""
+        return Members(*(np.unique(np.array([_key(one) for one in side], np.uint64)) for side in (train, val, test)))
+
+    def side_of(self, sha256: str) -> Part | None:
+        """Where the picture with this sha256 was; None if it took no part.
+
+        A picture can have been on several sides, of several runs: ``train`` counts before ``val``, ``val`` before
+        ``test``.
+        """
+        key = np.uint64(_key(sha256))
+        for part in Part:
+            side: NDArray[np.uint64] = getattr(self, part)
+            place = np.searchsorted(side, key)
+            if place < len(side) and side[place] == key:
+                return part
+        return None
+
+    def union(self, other: "Members") -> "Members":
+        """The pictures of both, each on the sides where either has it."""
+        pairs = ((self.train, other.train), (self.val, other.val), (self.test, other.test))
+        return Members(*(np.union1d(*pair) for pair in pairs))
+
+
+def _key(sha256: str) -> int:
+    return int.from_bytes(bytes.fromhex(sha256)[:KEY_BYTES], "big")

@@ -1,0 +1,153 @@
+"""The data of a run: scanned, every file looked at once, split. Every later step reads from here."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genus.bundle import Bundle
+from genus.config import TrainConfig
+from genus.data.folder import Catalog, plural
+from genus.data.inspect import BadFile, Consumer, bad_files_csv, inspect, require_usable
+from genus.data.split import Member, Split, split
+from genus.errors import DataError, ModelError, UsageError
+from genus.run import BAD_FILES, SPLIT, Run
+from genus.types import Caution, Note, OnEvent, Part, Preprocess
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """Some pictures, the class number of each, and the number of the group that each belongs to."""
+
+    paths: tuple[Path, ...]
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> "Subset":
+        """The pictures with these numbers only."""
+        chosen = list(indices)
+        return Subset(tuple(self.paths[index] for index in chosen), self.labels[chosen], self.groups[chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """``classes`` in the order of the model's outputs; ``bad`` are files that take no part."""
+
+    root: Path
+    classes: tuple[str, ...]
+    split: Split
+    bad: tuple[BadFile, ...]
+
+    def members(self, *parts: Part) -> tuple[Member, ...]:
+        """The pictures of these parts, one part behind the other, each in a fixed order."""
+        return tuple(member for part in parts for member in self.split.members(part))
+
+    def subset(self, part: Part) -> Subset:
+        """The pictures of one part."""
+        return subset_of(self.split.members(part), self.classes)
+
+    def labels(self, members: Sequence[Member]) -> NDArray[np.int64]:
+        """The class number of each member."""
+        return labels_of(members, self.classes)
+
+
+def subset_of(members: Sequence[Member], classes: Sequence[str]) -> Subset:
+    """``members`` with class numbers by ``classes``."""
+    return Subset(tuple(member.path for member in members), labels_of(members, classes), groups_of(members))
+
+
+def labels_of(members: Sequence[Member], classes: Sequence[str]) -> NDArray[np.int64]:
+    """The class number of each member."""
+    number = {label: index for index, label in enumerate(classes)}
+    return np.array([number[member.label] for member in members], np.int64)
+
+
+def groups_of(members: Sequence[Member]) -> NDArray[np.int64]:
+    """A number for each member, the same for those of one group; copies of one file are a group."""
+    return np.unique([member.unit for member in members], return_inverse=True)[1].astype(np.int64)
+
+
+def spread(labels: NDArray[np.int64], count: int) -> list[int]:
+    """About ``count`` places, the same share of every class (at least one of each), in the given order."""
+    share = count / len(labels)
+    places: list[int] = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        places.extend(members[: max(1, int(len(members) * share))].tolist())
+    return sorted(places)
+
+
+def pictures_per_epoch(pictures: int, batch_size: int) -> int:
+    """All of them, unless one alone would be left for the last batch: batch norm cannot work on a single picture."""
+    return pictures - 1 if pictures % batch_size == 1 and pictures > 1 else pictures
+
+
+def prepare_dataset(
+    catalog: Catalog,
+    config: TrainConfig,
+    preprocess: Preprocess,
+    run: Run,
+    on_event: OnEvent,
+    workers: int,
+    consumer: Consumer | None,
+) -> Dataset:
+    """Look at every file in ``workers`` threads, write ``bad_files.csv``, split, write ``split.json``. ``consumer``
+    gets the pixels.
+
+    Raises DataError before any training when the data cannot be used, UsageError for a bad ``--split`` file.
+    """
+    for caution in catalog.cautions:
+        on_event(Caution(caution))
+    on_event(Note(f"{len(catalog.pictures)} pictures of {len(catalog.classes)} classes in {config.data}."))
+    if catalog.others:
+        on_event(Note(f"{plural(len(catalog.others), 'file')} in the class folders are no pictures: left alone."))
+    inspection = inspect(catalog.pictures, preprocess, workers, on_event, consumer or Consumer())
+    if inspection.bad:
+        run.write(BAD_FILES, bad_files_csv(inspection.bad))
+        on_event(
+            Caution(f"{plural(len(inspection.bad), 'file')} cannot be read; {run / BAD_FILES} says which and why.")
+        )
+    require_usable(inspection, catalog.classes)
+    parts = split(inspection.good, config.seed, read_split(config.split, catalog.root) if config.split else None)
+    for note in parts.notes:
+        on_event(Note(note))
+    for caution in parts.cautions:
+        on_event(Caution(caution))
+    run.write_json(SPLIT, parts.to_json(catalog.root))
+    sizes = ", ".join(f"{len(parts.members(part))} {part}" for part in Part)
+    on_event(Note(f"Split: {sizes}."))
+    return Dataset(catalog.root, catalog.classes, parts, inspection.bad)
+
+
+def data_root(bundle: Bundle) -> Path:
+    """The data folder that a run was trained on."""
+    return Path(bundle.record.get("data", {}).get("root", "."))
+
+
+def require_split(run: Run, bundle: Bundle) -> Split:
+    """The split of ``run``. Raises ModelError when it is not there any more."""
+    found = run.split(data_root(bundle))
+    if found is None:
+        raise ModelError(
+            f"{run.folder} has no sound {SPLIT}, so its test part is not known. Name the pictures: "
+            f"genus evaluate {run.folder} DATA."
+        )
+    return found
+
+
+def read_split(path: Path, root: Path) -> Split:
+    """The ``split.json`` of an earlier run. Raises UsageError when it cannot be read, DataError when it is no split."""
+    try:
+        return Split.from_json(json.loads(path.read_bytes()), root)
+    except OSError as error:
+        raise UsageError(f"Cannot read the split {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise DataError(f"{path} is not valid JSON: {error}") from error
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error

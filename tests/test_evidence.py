@@ -1,0 +1,78 @@
+"""Evidence and members: what arrays they are, and on which side a picture was."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genus.evidence import Evidence, Members
+from genus.types import Part
+from tests.bundles import sha256s
+
+SOME = [f"{number << 59:016x}{0:048x}" for number in range(32)]  # checksums on both sides of 2⁶³
+SIDES = st.tuples(*[st.sets(st.sampled_from(SOME), max_size=8)] * 3)
+
+
+def answers() -> Evidence:
+    return Evidence(
+        np.array([0.2, 1.0, 0.7], np.float32),
+        np.array([False, True, True]),
+        np.array([4, 4, -1]),
+        np.array([0.1, 0.5, 0.3], np.float32),
+    )
+
+
+def test_the_near_ones() -> None:
+    near = answers().near(float(np.float32(0.3)))
+    assert len(near) == 2
+    assert (near.right == [False, True]).all()
+    assert (near.groups == [4, -1]).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"confidence": np.array([0.2, 1.0, 1.1], np.float32)},
+        {"confidence": np.array([0.2, 1.0, np.nan], np.float32)},
+        {"confidence": np.array([0.2, 1.0, 0.7])},
+        {"confidence": np.array([0.2, 1.0], np.float32)},
+        {"right": np.array([0, 1, 1])},
+        {"right": np.array([0, 1, 2], np.uint8).view(np.bool_)},
+        {"groups": np.array([4.0, 4.0, -1.0])},
+        {"distances": np.array([[0.1, 0.5, 0.3]], np.float32)},
+        {"distances": np.array([-0.1, 0.5, 0.3], np.float32)},
+    ],
+)
+def test_arrays_that_are_no_evidence(change: dict[str, np.ndarray]) -> None:
+    with pytest.raises(ValueError, match="do not describe N answers"):
+        replace(answers(), **change)
+
+
+@given(SIDES, SIDES)
+def test_a_picture_is_where_it_was_most_involved(
+    first: tuple[set[str], set[str], set[str]], second: tuple[set[str], set[str], set[str]]
+) -> None:
+    """Against Python's sets."""
+    united = Members.of(*first).union(Members.of(*second))
+    sides = [one | other for one, other in zip(first, second, strict=True)]
+    assert [len(side) for side in (united.train, united.val, united.test)] == [len(side) for side in sides]
+    for sha256 in SOME:
+        expected = next((part for part, side in zip(Part, sides, strict=True) if sha256 in side), None)
+        assert united.side_of(sha256) == expected
+
+
+def test_the_number_is_the_start_of_the_checksum() -> None:
+    (sha256,) = sha256s(7, 8)
+    assert Members.of([sha256], [], []).train.tolist() == [int(sha256[:16], 16)]
+    assert Members.of([sha256.upper()], [], []).side_of(sha256) == Part.TRAIN
+
+
+@pytest.mark.parametrize(
+    "side", [np.array([1, 2]), np.array([2, 1], np.uint64), np.array([1, 1], np.uint64), np.ones((1, 1), np.uint64)]
+)
+def test_arrays_that_are_no_members(side: np.ndarray) -> None:
+    nobody = Members.of([], [], [])
+    with pytest.raises(ValueError, match="ascending numbers of 64 bits"):
+        replace(nobody, val=side)

@@ -1,0 +1,40 @@
+"""Which model ``auto`` stands for: never a random one."""
+
+import pytest
+
+from genus.config import TrainConfig
+from genus.errors import MachineError, UsageError
+from genus.models.sources import Pretrained
+from genus.types import Event, Note
+from genus.workflows.tasks import starting_point as choose_model
+from genus.workflows.tasks.starting_point import choose_name
+
+
+@pytest.mark.parametrize(
+    ("swin", "answers", "lite", "expected"),
+    [
+        ("cached", False, "installed", "swin_tiny"),
+        ("downloadable", True, "installed", "swin_tiny"),
+        ("downloadable", False, "installed", "efficientnet_lite0"),
+        ("downloadable", False, "cached", "efficientnet_lite0"),
+        ("downloadable", False, "downloadable", None),
+    ],
+)
+def test_auto(swin: str, answers: bool, lite: str, expected: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def availability(pretrained: Pretrained) -> str:
+        return lite if pretrained.package else swin
+
+    monkeypatch.setattr(choose_model, "availability", availability)
+    monkeypatch.setattr(choose_model, "hub_answers", lambda pretrained: answers)
+    events: list[Event] = []
+    if expected is None:
+        with pytest.raises(MachineError, match=r'pip install "genus\[demo\]"'):
+            choose_name(TrainConfig(), events.append)
+    else:
+        assert choose_name(TrainConfig(), events.append) == expected
+        assert [expected in event.text for event in events if isinstance(event, Note)] == [True]
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'vit_base_patch16'"):
+        choose_name(TrainConfig(model="vit_base_patch_16"), lambda event: None)
