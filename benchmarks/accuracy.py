@@ -19,7 +19,7 @@ from benchmarks.frozen import MODEL, genus_train
 from benchmarks.timing import import_timm, machine
 from genus.models import registry
 from genus.models.backbone import module
-from genus.models.layouts.efficientnet_lite import LAYOUTS
+from genus.models.layouts import LAYOUTS
 from genus.models.sources import fetch
 from genus.models.weights import load_weights
 
@@ -29,7 +29,7 @@ def copy_weights(peer: torch.nn.Module) -> None:
     model = registry.build(MODEL, 1000)
     load_weights(model, fetch(registry.entry(MODEL).pretrained, lambda event: None))
     ours = module(model).state_dict()
-    layout = next(layout for layout in LAYOUTS if layout.name == "timm")
+    layout = next(layout for layout in LAYOUTS["EfficientNetLite"] if layout.name == "timm")
     for name, tensor in layout.convert(peer.state_dict()).items():  # views of timm's own tensors
         tensor.copy_(ours[name])
 

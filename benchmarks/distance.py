@@ -23,12 +23,14 @@ from benchmarks.unknown import auroc, draw_others
 from genus.config import TrainConfig
 from genus.data.folder import scan
 from genus.data.split import Member
-from genus.features.extractor import FrozenPart, open_frozen_part
+from genus.features.extractor import FeatureExtractor
 from genus.index import Index
+from genus.run import Run
 from genus.types import Part, ignore_events
-from genus.workflows.crossval import Looked, look
-from genus.workflows.dataset import prepare_pictures
+from genus.workflows.dataset import prepare_dataset
 from genus.workflows.tasks.compute import choose_compute
+from genus.workflows.tasks.cross_validation import FeatureSet, feature_set
+from genus.workflows.tasks.features import open_features
 from genus.workflows.tasks.starting_point import prepare_model
 
 Features = NDArray[np.float32]
@@ -43,13 +45,19 @@ def main(folder: Path, model: str = "efficientnet_lite0", weights: str | None = 
     config = TrainConfig(data=folder, model=model, weights=weights)
     catalog = scan(folder)
     start = prepare_model(config, model, catalog.classes, ignore_events)
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        split = prepare_pictures(catalog, config, start.preprocess, place, ignore_events).split
-        with open_frozen_part(start, choose_compute(config), len(split.pictures), ignore_events) as frozen:
-            train = look(frozen, split.members(Part.TRAIN), catalog.classes)
-            test = look(frozen, split.members(Part.TEST), catalog.classes)
-            others = {title: features_of(frozen, paths) for title, paths in draw_others(place / "drawn").items()}
+    compute = choose_compute(config, [])
+    with (
+        tempfile.TemporaryDirectory() as name,
+        open_features(start, compute, len(catalog.pictures), ignore_events) as sources,
+    ):
+        place, extractor = Path(name), sources.reference
+        split = prepare_dataset(
+            catalog, config, start.preprocess, Run(place), ignore_events, compute.workers, extractor
+        ).split
+        extractor.finish()
+        train = feature_set(extractor, split.members(Part.TRAIN), catalog.classes)
+        test = feature_set(extractor, split.members(Part.TEST), catalog.classes)
+        others = {title: features_of(extractor, paths) for title, paths in draw_others(place / "drawn").items()}
     print(f"\n| {model} | classes left out, mean | {' | '.join(others)} |")
     print(f"|---|---|{'---|' * len(others)}", flush=True)
     for title, distance in DISTANCES.items():
@@ -60,12 +68,12 @@ def main(folder: Path, model: str = "efficientnet_lite0", weights: str | None = 
         print(f"| {title} | {numbers} |", flush=True)
 
 
-def features_of(frozen: FrozenPart, paths: list[Path]) -> Features:
+def features_of(extractor: FeatureExtractor, paths: list[Path]) -> Features:
     members = [Member(path, "", hashlib.sha256(path.read_bytes()).hexdigest(), Part.TEST) for path in paths]
-    return frozen.rows(members, "features")[0][:]
+    return extractor.rows(members, "features")[0][:]
 
 
-def leave_out(number: int, train: Looked, test: Looked, distance: Distance) -> float:
+def leave_out(number: int, train: FeatureSet, test: FeatureSet, distance: Distance) -> float:
     """AUROC of class ``number`` where the training pictures hold none of it."""
     stayed = train.labels != number
     distances = distance(train.features[stayed], train.labels[stayed], test.features[:])

@@ -3,7 +3,7 @@
 Test pictures of DATA, spread over the classes, with the label that the model of RUN gives them. Deletion: the hottest
 pixels are blurred first, 5 % at a time, and the probability of that label, averaged over the steps, should be low.
 Insertion: starting from the blurred picture they come back first, and it should be high (Petsiuk et al. 2018, "RISE",
-§4.1). Compared, all scaled to the size of the picture alike: the map of genus (Grad-CAM on the model's evidence);
+§4.1). Compared, all scaled to the size of the picture alike: the map of genus (Grad-CAM on the model's cam_features);
 gradient times features there (HiResCAM: Draelos and Carin 2020); Grad-CAM and LayerCAM (Jiang et al. 2021) on the final
 features; occlusion of each of 7 x 7 tiles (Zeiler and Fergus 2014); and a random map.
 """
@@ -23,7 +23,7 @@ from genus.data.decode import decode
 from genus.data.folder import scan
 from genus.engine.torch_engine import Normalise
 from genus.explanation.heat import heat_maps
-from genus.models.backbone import Backbone, Rest, features_as_evidence, place
+from genus.models.backbone import Backbone, Tail, features_for_cam, place
 from genus.types import Part
 
 STEPS = 20
@@ -60,12 +60,12 @@ def main(run: Path, folder: Path, count: int = 100) -> None:
 def methods(model: Backbone, blurred: Tensor) -> dict[str, Method]:
     """Every map by name."""
 
-    def weighted(evidence: Callable[[Tensor], tuple[Tensor, Rest]], weights: Callable[[Tensor], Tensor]) -> Method:
+    def weighted(maps_of: Callable[[Tensor], tuple[Tensor, Tail]], weights: Callable[[Tensor], Tensor]) -> Method:
         def method(pictures: Tensor, labels: Tensor) -> Tensor:
             with torch.no_grad():
-                maps, rest = evidence(pictures)
+                maps, tail = maps_of(pictures)
             maps = maps.requires_grad_()
-            (gradient,) = torch.autograd.grad(model.head(rest(maps)).gather(1, labels[:, None]).sum(), maps)
+            (gradient,) = torch.autograd.grad(model.head(tail(maps)).gather(1, labels[:, None]).sum(), maps)
             return (maps.detach() * weights(gradient)).sum(1).clamp(min=0)
 
         return in_batches(method)
@@ -83,12 +83,12 @@ def methods(model: Backbone, blurred: Tensor) -> dict[str, Method]:
                 heat[:, row, column] = whole - probability(model, hidden, labels)
         return heat
 
-    def at_the_end(pictures: Tensor) -> tuple[Tensor, Rest]:
-        return features_as_evidence(model, pictures)
+    def at_the_end(pictures: Tensor) -> tuple[Tensor, Tail]:
+        return features_for_cam(model, pictures)
 
     return {
         "genus": in_batches(lambda pictures, labels: heat_maps(model, pictures, labels)),
-        "gradient times features": weighted(model.evidence, lambda gradient: gradient),
+        "gradient times features": weighted(model.cam_features, lambda gradient: gradient),
         "Grad-CAM, final features": weighted(at_the_end, lambda gradient: gradient.mean(dim=(2, 3), keepdim=True)),
         "LayerCAM, final features": weighted(at_the_end, lambda gradient: gradient.clamp(min=0)),
         "occlusion": occlusion,

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,11 @@ from torch import nn
 
 from benchmarks.timing import machine
 from genus.data.folder import scan
-from genus.data.inspect import Consumer, Inspection, inspect
+from genus.data.inspect import DecodeOnly, Inspection, inspect
 from genus.data.loader import default_workers
-from genus.data.seen import SETTLED_AFTER, SeenFiles
 from genus.data.split import split
 from genus.features.cache import FeatureCache
+from genus.features.known_files import SETTLED_AFTER, KnownFiles, stamp
 from genus.training.head import Examples, HeadRecipe, fit_adamw
 from genus.types import Part, Preprocess, ignore_events
 
@@ -37,12 +37,15 @@ WIDTH, CLASSES = 1280, 10  # EfficientNet-Lite0 has so many features
 DISK_A_FILE = 4096 + 4 * WIDTH + 40 + 72
 
 
-class Recogniser(Consumer):
+class Recogniser(DecodeOnly):
     """Remembers the files of an earlier run."""
 
     def __init__(self, root: Path) -> None:
-        self.seen = SeenFiles(root)
-        self.recognise, self.remember = self.seen.contents, self.seen.remember
+        self.seen = KnownFiles(root)
+        self.stamp, self.remember = stamp, self.seen.remember
+
+    def recognise(self, paths: Sequence[Path]) -> list[bytes | None]:
+        return self.seen.contents([stamp(path) for path in paths])
 
 
 def draw(folder: Path, count: int) -> None:
@@ -84,7 +87,7 @@ def measure(folder: Path, count: int) -> None:
         return result
 
     def look(consumer: Recogniser) -> Inspection:
-        return inspect(catalog.pictures, preprocess, default_workers(), ignore_events, consumer)
+        return inspect(catalog, preprocess, default_workers(), ignore_events, consumer)
 
     time.sleep(SETTLED_AFTER)
     catalog = timed("scan", lambda: scan(folder / "photos"))

@@ -12,8 +12,10 @@ import numpy as np
 from benchmarks.timing import machine
 from genus import api
 from genus.data.folder import scan
+from genus.run import Run
 from genus.tables import csv_text
-from genus.workflows.study import find_label_errors
+from genus.types import ignore_events
+from genus.workflows.tasks.studies import find_label_errors
 
 SHARE, SEEDS = 0.05, 3
 
@@ -38,7 +40,7 @@ def main(folder: Path, model: str = "efficientnet_lite0", weights: str | None = 
             table = Path(name) / f"{seed}.csv"
             table.write_text(csv_text([("path", "label", "split"), *rows]), encoding="utf-8")
             run = api.train(table, model=model, weights=weights, out=Path(name) / str(seed)).run
-            suspects = find_label_errors(run)
+            suspects = find_label_errors(Run(run), "auto", ignore_events)
             numbers = []
             for listed in ([one.path for one in suspects if one.confident], [one.path for one in suspects]):
                 hits = len(planted & set(listed))

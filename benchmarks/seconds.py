@@ -83,8 +83,8 @@ class Busy:
 def watch() -> dict[str, float]:
     """Clocks around the parts of the pass over the pictures and around the wait for a training batch."""
     from genus.data import inspect
-    from genus.features.extractor import FrozenPart
-    from genus.workflows import lesson
+    from genus.features.extractor import FeatureExtractor
+    from genus.workflows.tasks import full
 
     spent: dict[str, float] = {}
 
@@ -105,11 +105,11 @@ def watch() -> dict[str, float]:
             yield batch
             spent["training on batches"] = spent.get("training on batches", 0.0) + time.perf_counter() - start
 
-    load_batches = lesson.load_batches
+    load_batches = full.load_batches
     inspect.read = clocked("reading", inspect.read)
     inspect.decode = clocked("decoding", inspect.decode)
-    FrozenPart.take = clocked("features", FrozenPart.take)
-    lesson.load_batches = batches
+    FeatureExtractor.take = clocked("features", FeatureExtractor.take)
+    full.load_batches = batches
     return spent
 
 

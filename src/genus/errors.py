@@ -55,3 +55,15 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """``' Did you mean 'swin_tiny'?'``, or an empty string when nothing known is close to ``word``."""
     matches = get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" Did you mean '{matches[0]}'?" if matches else ""
+
+
+def listing(names: Iterable[str], most: int = 5) -> str:
+    """``'a', 'b' and 3 more``: the first of ``names``, quoted, for a message."""
+    names = list(names)
+    shown = ", ".join(f"'{name}'" for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 link``, ``2,000 links``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
-from genus.bundle import move_bundle
+from genus.bundle import move_bundle, read_record
 from genus.config import CONFIG, TrainConfig
 from genus.data.split import Split
 from genus.description import DESCRIPTION
@@ -277,6 +277,16 @@ class Run:
             return found
 
         return self._read(TEST_LOG, lines, [])
+
+    def last_sibling(self, data: Path) -> "Run | None":
+        """The newest finished run beside this one that was trained on the folder ``data``."""
+        siblings = []
+        for description in self.folder.resolve().parent.glob(f"*/{DESCRIPTION}"):
+            with contextlib.suppress(OSError, ModelError):
+                root = read_record(description.parent).get("data", {}).get("root")
+                siblings.append((root == str(data.resolve()), description.stat().st_mtime, description.parent))
+        same, _, folder = max(siblings, default=(False, 0.0, self.folder))
+        return Run(folder, self._on_event) if same else None
 
     def split(self, root: Path) -> Split | None:
         """Who was on which side, the paths below the data folder ``root``; None where the file is gone or damaged."""

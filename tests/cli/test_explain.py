@@ -42,21 +42,26 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def test_heat_maps_in_the_frame_of_the_picture(genus: Genus, trained: Path, pictures: Path, tmp_path: Path) -> None:
+def test_heat_maps_beside_their_pictures(genus: Genus, trained: Path, pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     before = {path: path.read_bytes() for path in pictures.rglob("*.*")}
     result = genus("explain", trained, pictures, "--out", out)
     assert result.code == 6
     assert "3 pictures: " in result.err
     assert "1 error." in result.err
-    with Image.open(out / "one-2.heat.png") as heat, Image.open(out / "ONE.heat.png") as other:
-        assert heat.size == (240, 160)
-        assert other.size == (120, 120)
-        pixels = np.asarray(heat).astype(int)
-    outside = np.concatenate([pixels[:, :20], pixels[:, -20:]], axis=1)
-    assert np.ptp(outside, axis=2).max() <= 1  # grey, and dark: the model did not see it
-    assert outside.mean() < 0.5 * pixels[20:140, 60:180].mean()
-    assert np.ptp(pixels[20:140, 60:180], axis=2).max() > 60  # something glows
+    with Image.open(out / "one-2.heat.png") as drawn, Image.open(pictures / "one.jpg") as picture:
+        pixels = np.asarray(drawn.convert("RGB")).astype(int)
+        plain = np.asarray(picture.resize((80, 53))).astype(int)
+    columns = np.nonzero((pixels < 250).all(axis=2))[1]
+    left = columns.min()
+    top = next(row for row in range(len(pixels)) if (pixels[row, left : left + 800] < 250).all())
+    shown = pixels[top : top + 533, left : left + 800][5::10, 5::10]
+    assert np.abs(shown - plain).mean() < 12  # on the left the picture in its own colours
+    laid = pixels[top : top + 533, left + 800 + 24 : left + 1600 + 24]
+    outside = np.concatenate([laid[10:-10, 10:90], laid[10:-10, -90:-10]], axis=1)
+    assert np.ptp(outside, axis=2).max() <= 1  # on the right, grey and dark where the model did not see it
+    assert outside.mean() < 0.5 * laid[60:470, 200:600].mean()
+    assert np.ptp(laid[60:470, 200:600], axis=2).max() > 60  # something glows
     rows = list(csv.DictReader((out / "explanations.csv").read_text().splitlines()))
     assert [(Path(row["path"]).name, row["status"], row["files"]) for row in rows] == [
         ("broken.jpg", "error", ""),

@@ -6,15 +6,15 @@ import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from genus.data import inspect as inspect_module
+from genus.data.catalog import BadFile, Catalog, Picture, bad_files_csv
 from genus.data.decode import decode
-from genus.data.folder import Picture, scan
-from genus.data.inspect import BadFile, Consumer, Inspected, Inspection, bad_files_csv, inspect, require_usable
+from genus.data.folder import scan
+from genus.data.inspect import DecodeOnly, Inspected, Inspection, inspect, require_usable
 from genus.errors import DataError
 from genus.types import Event, Preprocess, Progress, ignore_events
 from tests import corpus
@@ -32,19 +32,22 @@ def test_every_file_of_the_corpus_is_either_good_or_listed(tmp_path: Path, worke
     pictures.append(Picture(tmp_path / "gone.jpg", "any"))
     before = contents(tmp_path)
     events: list[Event] = []
-    inspection = inspect(pictures, SMALL, workers, events.append, Consumer())
+    missing = BadFile(tmp_path / "listed.jpg", "any", "line 3: there is no file")
+    catalog = Catalog(tmp_path, ("any",), tuple(pictures), bad=(missing,))
+    inspection = inspect(catalog, SMALL, workers, events.append, DecodeOnly())
     assert [good.picture.path.name for good in inspection.good] == [case.name for case in corpus.SOUND]
-    assert [bad.path.name for bad in inspection.bad] == [case.name for case in corpus.BAD] + ["gone.jpg"]
+    assert inspection.bad[0] == missing
+    assert [bad.path.name for bad in inspection.bad[1:]] == [case.name for case in corpus.BAD] + ["gone.jpg"]
     for good, case in zip(inspection.good, corpus.SOUND, strict=True):
         assert good.sha256 == hashlib.sha256(case.data).hexdigest()
-    for bad, case in zip(inspection.bad, corpus.BAD, strict=False):
+    for bad, case in zip(inspection.bad[1:], corpus.BAD, strict=False):
         assert re.match(case.reason or "", bad.reason)
     assert inspection.bad[-1].reason == "cannot read: no such file or directory"
     assert events[-1] == Progress("Reading pictures", len(pictures), len(pictures))
     assert contents(tmp_path) == before
 
 
-class Collector(Consumer):
+class Collector(DecodeOnly):
     """A consumer that wants all but a few pictures, and keeps what it gets."""
 
     batch_size = 3
@@ -74,11 +77,12 @@ def test_a_consumer_gets_the_pixels_of_the_one_pass(
     monkeypatch.setattr(inspect_module, "decode", counting)
     root = corpus.write_folder(tmp_path / "photos", {"cat": 11, "dog": 9})
     (root / "cat" / "bad.jpg").write_bytes(b"")
-    pictures = scan(root).pictures
+    catalog = scan(root)
+    pictures = catalog.pictures
     digests = {hashlib.sha256(picture.path.read_bytes()).digest(): picture for picture in pictures}
     unwanted = set(list(digests)[3:7])
     consumer = Collector(unwanted)
-    inspection = inspect(pictures, SMALL, workers, ignore_events, consumer)
+    inspection = inspect(catalog, SMALL, workers, ignore_events, consumer)
     assert [good.picture for good in inspection.good] == [p for p in pictures if p.path.name != "bad.jpg"]
     assert len(inspection.bad) == 1
     empty = hashlib.sha256(b"").digest()
@@ -88,41 +92,46 @@ def test_a_consumer_gets_the_pixels_of_the_one_pass(
         assert np.array_equal(pixels, decode(digests[digest].path, SMALL))
 
 
+class Recogniser(Collector):
+    """Knows some files by their paths, and remembers those with an even number by theirs."""
+
+    def __init__(self, known: dict[Path, bytes]) -> None:
+        super().__init__(set())
+        self.known = known
+        self.remembered: dict[bytes, bytes] = {}
+
+    def recognise(self, paths: Sequence[Path]) -> list[bytes | None]:
+        return [self.known.get(path) for path in paths]
+
+    def stamp(self, path: Path) -> bytes | None:
+        return bytes(path) if int(path.stem) % 2 == 0 else None
+
+    def remember(self, stamps: Sequence[bytes], pictures: Sequence[bytes]) -> None:
+        self.remembered |= dict(zip(stamps, pictures, strict=True))
+
+
 def test_a_file_that_is_recognised_is_not_opened(tmp_path: Path) -> None:
-    root = corpus.write_folder(tmp_path / "photos", {"cat": 5, "dog": 5})
-    pictures = scan(root).pictures
-    contents_of = {picture.path: hashlib.sha256(picture.path.read_bytes()) for picture in pictures}
-    recognised = pictures[::3]
-    for picture in recognised:
-        picture.path.write_bytes(b"not to be opened")
-
-    class Recogniser(Collector):
-        remembered: ClassVar[list[bytes]] = []
-
-        def recognise(self, stamps: Sequence[bytes | None]) -> list[bytes | None]:
-            assert len(stamps) == len(pictures)
-            return [contents_of[p.path].digest() if p in recognised else None for p in pictures]
-
-        def remember(self, stamps: Sequence[bytes], contents: Sequence[bytes]) -> None:
-            assert len(stamps) == len(contents)
-            self.remembered.extend(contents)
-
+    catalog = scan(corpus.write_folder(tmp_path / "photos", {"cat": 5, "dog": 5}))
+    contents_of = {found.path: hashlib.sha256(found.path.read_bytes()).digest() for found in catalog.pictures}
+    known = {picture.path: contents_of[picture.path] for picture in catalog.pictures[::3]}
+    for path in known:
+        path.write_bytes(b"not to be opened")
     events: list[Event] = []
-    consumer = Recogniser(set())
-    inspection = inspect(pictures, SMALL, 2, events.append, consumer)
+    consumer = Recogniser(known)
+    inspection = inspect(catalog, SMALL, 2, events.append, consumer)
     assert [(good.picture, good.sha256) for good in inspection.good] == [
-        (picture, contents_of[picture.path].hexdigest()) for picture in pictures
+        (picture, contents_of[picture.path].hex()) for picture in catalog.pictures
     ]
-    read = {contents_of[picture.path].digest() for picture in pictures if picture not in recognised}
-    assert consumer.taken.keys() == read
-    assert consumer.remembered == []  # the files are too young for that
+    read = {path: content for path, content in contents_of.items() if path not in known}
+    assert consumer.taken.keys() == set(read.values())
+    assert consumer.remembered == {bytes(path): read[path] for path in read if int(path.stem) % 2 == 0}
     assert events[-1] == Progress("Reading pictures", 10, 10)
 
 
 def test_events_are_few(tmp_path: Path) -> None:
     root = corpus.write_folder(tmp_path / "photos", {"cat": 150, "dog": 150})
     events: list[Event] = []
-    inspect(scan(root).pictures, SMALL, 2, events.append, Consumer())
+    inspect(scan(root), SMALL, 2, events.append, DecodeOnly())
     assert 1 <= len(events) < 60
 
 
@@ -133,7 +142,7 @@ def test_an_error_of_ours_is_not_taken_for_a_bad_file(monkeypatch: pytest.Monkey
     monkeypatch.setattr(inspect_module, "decode", broken)
     root = corpus.write_folder(tmp_path / "photos", {"cat": 3, "dog": 3})
     with pytest.raises(RuntimeError, match="a bug"):
-        inspect(scan(root).pictures, SMALL, 2, ignore_events, Consumer())
+        inspect(scan(root), SMALL, 2, ignore_events, DecodeOnly())
 
 
 def outcome(good: int, bad: int, lost: int = 0) -> Inspection:

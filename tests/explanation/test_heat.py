@@ -51,14 +51,14 @@ def test_it_finds_the_tile_that_alone_decides_and_follows_the_weights(model: Bac
 
 
 @pytest.mark.parametrize("name", SMALLEST)
-def test_the_way_on_from_the_evidence_leads_to_the_logits(name: str) -> None:
+def test_the_tail_of_the_cam_features_leads_to_the_logits(name: str) -> None:
     model = tiny(name)
     randomise(module(model))
     module(model).eval()
     images = torch.randn(2, 3, 64, 64)
-    maps, rest = model.evidence(images)
+    maps, tail = model.cam_features(images)
     assert maps.ndim == 4
-    assert_equal(model.head(rest(maps)), model(images))
+    assert_equal(model.head(tail(maps)), model(images))
 
 
 def test_where_places_are_averaged_it_is_the_class_activation_map() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genus.models.backbone import module
 from genus.models.efficientnet_lite import ConvNorm, EfficientNetLite, efficientnet_lite0, pad_same
-from genus.models.layouts.efficientnet_lite import LAYOUTS
+from genus.models.layouts import LAYOUTS
 from genus.models.registry import build
 from tests.models.closeness import assert_equal, outputs_of, randomise
 from tests.models.seeded import assert_as_stored, read_reference, seeded_images, seeded_state
@@ -66,7 +66,7 @@ def test_timm_layout_converts_back() -> None:
     randomise(original)
     foreign = as_timm(original.state_dict())
     assert {"conv_stem.weight", "blocks.0.0.conv_dw.weight", "blocks.0.0.bn2.bias", "bn2.running_var"} <= foreign.keys()
-    (layout,) = [layout for layout in LAYOUTS if layout.recognises(foreign)]
+    (layout,) = [layout for layout in LAYOUTS["EfficientNetLite"] if layout.recognises(foreign)]
     loaded.load_state_dict(layout.convert(foreign))
     images = torch.randn(1, 3, 64, 64)
     assert torch.equal(loaded(images), original(images))
@@ -79,7 +79,7 @@ def with_pip_weights(number: int) -> EfficientNetLite:
         pytest.skip(f"the package {package} is not installed")
     (path,) = (Path(found.origin).parent / "models").glob("*.pth")
     state = torch.load(path, weights_only=True)
-    (layout,) = [layout for layout in LAYOUTS if layout.recognises(state)]
+    (layout,) = [layout for layout in LAYOUTS["EfficientNetLite"] if layout.recognises(state)]
     assert layout.name == "pip"
     model = build(f"efficientnet_lite{number}", num_classes=1000)
     assert isinstance(model, EfficientNetLite)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import SwinConfig, SwinForImageClassification
 
-from genus.models.layouts.swin import LAYOUTS
+from genus.models.layouts import LAYOUTS
 from genus.models.swin import (
     Swin,
     WindowAttention,
@@ -20,7 +20,7 @@ from genus.models.swin import (
 )
 from tests.models.closeness import assert_equal, outputs_of, randomise
 
-TRANSFORMERS = next(layout for layout in LAYOUTS if layout.name == "transformers")
+TRANSFORMERS = next(layout for layout in LAYOUTS["Swin"] if layout.name == "transformers")
 
 
 def pair(window: int) -> tuple[Swin, SwinForImageClassification]:

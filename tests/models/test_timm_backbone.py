@@ -70,10 +70,10 @@ def test_equals_timm_and_keeps_the_contract(timm: Any, name: str) -> None:
     assert_equal(ours.head(pooled), theirs(images))
     assert torch.equal(ours(images), ours.head(pooled))
     assert_equal(ours(images[:1]), ours(images)[:1], what="batch of one")
-    maps, rest = ours.evidence(images)
+    maps, tail = ours.cam_features(images)
     assert maps.shape[2:] == features.shape[2:]
-    assert_equal(rest(maps), pooled, what="from the evidence on")
-    assert_equal(ours(images), ours.head(pooled), what="after the evidence")
+    assert_equal(tail(maps), pooled, what="through the tail")
+    assert_equal(ours(images), ours.head(pooled), what="afterwards")
 
     grouped = [parameter for group in ours.layer_groups() for parameter in group]
     assert len(grouped) == len({id(parameter) for parameter in grouped})

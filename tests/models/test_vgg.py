@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from genus.models import vgg
 from genus.models.backbone import module
-from genus.models.layouts.vgg import LAYOUTS
+from genus.models.layouts import LAYOUTS
 from genus.models.registry import build
 from tests.models.closeness import assert_equal, outputs_of, randomise
 from tests.models.seeded import assert_as_stored, read_reference, seeded_images, seeded_state
@@ -66,7 +66,7 @@ def test_equals_a_flat_vgg_loaded_through_every_layout(name: str, batch_norm: bo
     state = dict(theirs.state_dict())
     for expected, foreign in (("torchvision", state), ("timm", as_timm(state))):
         randomise(ours, seed=1)
-        (layout,) = [layout for layout in LAYOUTS if layout.recognises(foreign)]
+        (layout,) = [layout for layout in LAYOUTS["VGG"] if layout.recognises(foreign)]
         assert layout.name == expected
         ours.load_state_dict(layout.convert(foreign))
         our_stages, our_logits = outputs_of(ours.stages, ours, images)

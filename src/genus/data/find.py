@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from genus.data.folder import is_hidden, plural
 from genus.data.formats import HEAD, SUFFIXES, sniff
-from genus.errors import DataError
+from genus.data.kinds import is_hidden
+from genus.errors import DataError, plural
 from genus.files import irregular
 
 

@@ -2,9 +2,10 @@
 
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
@@ -14,6 +15,8 @@ from genus.types import DecodeRule
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_METADATA = 2**24
 """Bytes of a colour profile or a text that are decompressed at most."""
+
+Box = tuple[int, int, int, int]
 
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
 _ORIENTATION_TEXTS = {b"XML:com.adobe.xmp", b"Raw profile type exif"}  # where Pillow looks for it
@@ -51,18 +54,18 @@ def load_png(image: PngImageFile, rule: DecodeRule) -> Image.Image:
         return image
     content = image.fp.getvalue()  # type: ignore[union-attr]
     if layout == "LA":
-        pixels = _load_as(content, "RGBA", "RGBA")  # high and low byte of grey, then of alpha
-        high, low = (Image.merge("LA", pixels.split()[start::2]) for start in (0, 1))
-    else:
-        high = pixels = _load_as(content, layout, f"{layout};16B")
-        low = None
-    info = image.info | pixels.info
-    key = info.pop("transparency", None)
-    shifts = _shifts(high, rule)
+        both = _load_as(content, "RGBA", "RGBA")  # high and low byte of grey, then of alpha
+        result = Image.new("LA", image.size)
+        _fill(result, lambda box: np.array(both.crop(box)).view(">u2"), _shifts(both, "LA", rule), None)
+        result.info = image.info | both.info
+        return result
+    result = _load_as(content, layout, f"{layout};16B")
+    shifts, key = _shifts(result, layout, rule), image.info.get("transparency")
     if key or min(shifts) < 8:
-        _add_low_bytes(high, low or _load_as(content, layout, f"{layout};16L"), shifts, key)
-    high.info = info
-    return high
+        low = _load_as(content, layout, f"{layout};16L")
+        _fill(result, lambda box: np.array(result.crop(box), np.uint16) << 8 | np.array(low.crop(box)), shifts, key)
+    result.info = {name: value for name, value in (image.info | result.info).items() if name != "transparency"}
+    return result
 
 
 def _load_as(content: bytes, mode: str, layout: str) -> Image.Image:
@@ -75,22 +78,29 @@ def _load_as(content: bytes, mode: str, layout: str) -> Image.Image:
     return image
 
 
-def _shifts(high: Image.Image, rule: DecodeRule) -> list[int]:
-    """Low bits of every channel that do not fit into 8: the colours have one depth, alpha has its own."""
-    highest = [256 * int(maximum) + 255 for _, maximum in high.getextrema()]  # type: ignore[misc]
-    alpha = [depth(highest.pop(), 16, rule) - 8] if high.mode.endswith("A") else []
+def _shifts(high: Image.Image, layout: str, rule: DecodeRule) -> list[int]:
+    """Low bits of every channel that do not fit into 8, told from the high bytes: the colours have one depth, alpha has
+    its own. (Of grey with alpha, each high byte is followed by its low one.)"""
+    extremes = high.getextrema()[:: 2 if layout == "LA" else 1]
+    highest = [256 * int(maximum) + 255 for _, maximum in extremes]  # type: ignore[misc]
+    alpha = [depth(highest.pop(), 16, rule) - 8] if layout.endswith("A") else []
     return [depth(max(highest), 16, rule) - 8] * len(highest) + alpha
 
 
-def _add_low_bytes(high: Image.Image, low: Image.Image, shifts: list[int], transparent: tuple[int, ...] | None) -> None:
-    """Make of ``high`` the 8 bits above ``shifts``, and white of the ``transparent`` colour."""
-    for rows in blocks(high.height, len(shifts) * high.width):
-        box = (0, rows.start, high.width, rows.stop)
-        values = np.asarray(high.crop(box)).astype(np.uint16) << 8 | np.asarray(low.crop(box))
-        shifted = (values >> np.array(shifts, np.uint16)).astype(np.uint8)
+def _fill(
+    result: Image.Image,
+    read: Callable[[Box], NDArray[np.uint16]],
+    shifts: list[int],
+    transparent: tuple[int, ...] | None,
+) -> None:
+    """The 8 bits above ``shifts`` of what ``read`` gives, white where it is the ``transparent`` colour."""
+    for rows in blocks(result.height, len(shifts) * result.width):
+        box = (0, rows.start, result.width, rows.stop)
+        values = read(box)
+        pixels = (values >> np.array(shifts, np.uint16)).astype(np.uint8)
         if transparent:
-            shifted[(values == transparent).all(axis=-1)] = 255
-        high.paste(Image.fromarray(shifted), box)
+            pixels[(values == transparent).all(axis=-1)] = 255
+        result.paste(Image.fromarray(pixels), box)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:

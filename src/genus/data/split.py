@@ -1,36 +1,44 @@
-"""Which picture trains, which one validates, and which one tests.
+"""Which picture trains, which one validates, and which one tests; and the folds of a cross-validation.
 
-A picture's side is a keyed hash of its group (what the user says belongs together, or else the bytes of the file), so
-it depends on nothing but seed and group: adding pictures moves no old one, and copies of one file stay together. The
-shares are therefore met up to sampling error: of n pictures, 0.15 n ± about 0.36 sqrt(n) are tested. Classes too small
-for that are divided by the rank of the hash instead, and that may move an old picture when one is added.
+What must not be torn apart is one group: the pictures that the user says belong together (of one patient, one plant),
+or else the copies of one file. Within each class the groups are ranked by a keyed hash of seed and group name; the
+first 15 % of them test, the last 15 % validate, the rest train. So the shares hold within every class to one group, and
+neither the order nor the paths of the pictures matter. A class of one group trains; of two, one tests; of three or
+more, all parts have one.
+
+Without an earlier split, a class that has grown moves some of its old pictures, because the borders of the parts lie
+at ranks. Of n old pictures about 0.57 sqrt(n g / (1 + g)) move when a share g of new ones is added: of 400 pictures
+3 or 4 for 10 % more, and 8 for 100 % more. With the earlier split none moves, and the new ones fill the parts up.
 """
 
 import hashlib
 import json
+import math
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from genus.data.folder import listing, plural
+import numpy as np
+from numpy.typing import NDArray
+
 from genus.data.inspect import Inspected
-from genus.errors import DataError
+from genus.errors import DataError, listing, plural
+from genus.evidence import Members
 from genus.types import Part
 
-SHARE = 0.15
-"""Of the test part, and of the validation part."""
-
-SMALL = 20
-"""A class with fewer groups than this is divided by rank."""
+SHARE = Fraction(15, 100)
+"""Of the groups of a class: for the test part, and again for the validation part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One picture and its side; ``sha256`` is that of the file's bytes, ``group`` the user's name for what belongs
-    together."""
+    """One picture and its part; ``sha256`` (hexadecimal) is that of the file's bytes, ``group`` the name that the user
+    gave to what belongs together."""
 
     path: Path
     label: str
@@ -40,23 +48,25 @@ class Member:
 
     @property
     def unit(self) -> str:
-        """The name of what stands and falls together: the group, or the copies of one file."""
+        """The name of what stays together: the group, or the copies of one file."""
         return self.group or self.sha256
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The sides of all pictures, in the order given to ``split``; ``notes`` say how small classes were divided,
-    ``cautions`` what makes the numbers less honest than they look."""
+    """The parts of all pictures, in the order given to ``split``.
+
+    ``left_out`` are pictures of a test part given by the user that an ancestor was trained on or decided by: they are
+    in no part. ``cautions`` are sentences on what makes the numbers less honest than they look.
+    """
 
     pictures: tuple[Member, ...]
     seed: int
     left_out: tuple[Member, ...] = ()
-    notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
 
     def members(self, part: Part) -> tuple[Member, ...]:
-        """The pictures of one side, in order."""
+        """The pictures of one part, in order."""
         return tuple(member for member in self.pictures if member.part == part)
 
     @property
@@ -67,65 +77,128 @@ class Split:
 
     def to_json(self, root: Path) -> dict[str, Any]:
         """The content of ``split.json``. Paths below ``root`` are written relative to it, with ``/``."""
-        members = [
-            {
-                "path": _relative(member.path, root),
-                "label": member.label,
-                "part": member.part.value,
-                "sha256": member.sha256,
-                **({"group": member.group} if member.group else {}),
-            }
-            for member in self.pictures
-        ]
-        return {"schema": 1, "seed": self.seed, "fingerprint": self.fingerprint, "members": members}
+        members = [_to_json(member, root) for member in self.pictures]
+        left_out = {"left_out": [_to_json(member, root) for member in self.left_out]} if self.left_out else {}
+        return {"schema": 1, "seed": self.seed, "fingerprint": self.fingerprint, "members": members, **left_out}
 
     @classmethod
     def from_json(cls, value: Any, root: Path) -> "Split":
         """Read back what ``to_json`` wrote. Raises DataError naming the first thing that is wrong."""
         if not isinstance(value, dict) or value.get("schema") != 1:
             raise DataError("The split is not in schema 1; it must come from the split.json of a run.")
-        if not isinstance(value.get("seed"), int) or not isinstance(value.get("members"), list):
+        lists: list[Any] = [value.get("members"), value.get("left_out", [])]
+        if not isinstance(value.get("seed"), int) or not all(isinstance(members, list) for members in lists):
             raise DataError("The split lacks its 'seed' (a number) or its 'members' (a list).")
-        return cls(tuple(_member(i, entry, root) for i, entry in enumerate(value["members"])), value["seed"])
+        pictures, left_out = (tuple(_member(i, entry, root) for i, entry in enumerate(members)) for members in lists)
+        return cls(pictures, value["seed"], left_out)
 
 
-def split(inspected: Sequence[Inspected], seed: int, earlier: Split | None = None) -> Split:
-    """Give every picture its side: 15 % test, 15 % validation, the rest training.
+def split(
+    inspected: Sequence[Inspected], seed: int, earlier: Sequence[Split] = (), ancestors: Members | None = None
+) -> Split:
+    """Give every picture its part: 15 % test, 15 % validation, the rest training (see the top of this file).
 
-    Where the user gave parts, these are kept, and a missing one (test or val) is taken from train. What ``earlier``
-    holds, known by its bytes, keeps its side from there. Raises DataError for a class without training pictures.
+    Where the user gave parts, these are kept, and a missing one (test or validation) is taken from training. A picture
+    that an ``earlier`` split knows, by its bytes, keeps its part from there, whatever the folder says now; the first
+    split that knows it counts. So does one that took part in the ``ancestors`` of the run. A picture that an ancestor
+    was trained on or decided by is never tested: it is left out where the user put it into the test part.
+    Raises DataError for a class without training pictures.
     """
     wanted = tuple(part for part in (Part.TEST, Part.VAL) if all(item.picture.part != part for item in inspected))
-    bound = _earlier_parts(inspected, earlier)
+    sides = [ancestors.side_of(item.sha256) if ancestors else None for item in inspected]
+    decided = [side in (Part.TRAIN, Part.VAL) for side in sides]
+    spoilt = [
+        item.picture.part == Part.TEST and is_decided for item, is_decided in zip(inspected, decided, strict=True)
+    ]
+    left_out = [_as_member(item, Part.TEST) for item, is_spoilt in zip(inspected, spoilt, strict=True) if is_spoilt]
+    kept_in = [number for number, is_spoilt in enumerate(spoilt) if not is_spoilt]
+    inspected, sides = [inspected[number] for number in kept_in], [sides[number] for number in kept_in]
+    bound = _bound_parts(inspected, earlier, sides)
     kept = [old or _kept_part(item, wanted) for item, old in zip(inspected, bound, strict=True)]
-    sides = {  # where the earlier split put a group, new pictures of it follow; the strictest side comes last
+    parts = {  # of groups: what is new follows what is bound; test before validation before training
         _group(item): part
-        for part in (Part.TRAIN, *reversed(wanted))
+        for part in (Part.TRAIN, Part.VAL, Part.TEST)
         for item, old in zip(inspected, bound, strict=True)
         if old == part
     }
     groups: defaultdict[str, set[str]] = defaultdict(set)
     for item, part in zip(inspected, kept, strict=True):
-        if part is None or _group(item) in sides:
+        if part is None or _group(item) in parts:
             groups[item.picture.label].add(_group(item))
-    notes = _divide(groups, sides, wanted, seed)
-    pictures = tuple(
-        Member(item.picture.path, item.picture.label, item.sha256, part or sides[_group(item)], item.picture.group)
-        for item, part in zip(inspected, kept, strict=True)
-    )
+    _divide(groups, parts, wanted, seed)
+    pictures = [_as_member(item, part or parts[_group(item)]) for item, part in zip(inspected, kept, strict=True)]
     _require_trained(pictures)
-    cautions = (*_moved_cautions(inspected, bound), *leak_cautions(pictures), *label_cautions(pictures))
-    return Split(pictures, seed, (), notes, cautions)
+    cautions = (
+        *_left_out_cautions(left_out), *_overruled_cautions(inspected, bound),
+        *leak_cautions(pictures), *label_cautions(pictures),
+    )  # fmt: skip
+    return Split(tuple(pictures), seed, tuple(left_out), cautions)
 
 
-def _earlier_parts(inspected: Sequence[Inspected], earlier: Split | None) -> list[Part | None]:
-    """What the earlier split says about each picture. Of copies on several sides that are not found by their path,
-    the strictest side holds: test before val before train."""
-    if earlier is None:
-        return [None] * len(inspected)
-    by_path = {(member.sha256, member.path): member.part for member in earlier.pictures}
-    by_bytes = {member.sha256: part for part in Part for member in earlier.members(part)}
-    return [by_path.get((item.sha256, item.picture.path), by_bytes.get(item.sha256)) for item in inspected]
+def moved(earlier: Split, new: Split) -> int:
+    """How many pictures that both splits know, by their bytes, have changed their part."""
+    known = _Known(earlier)
+    return sum(known.part(member.sha256, member.path) not in (None, member.part) for member in new.pictures)
+
+
+def rank_key(group: str, seed: int) -> bytes:
+    """The keyed hash by which groups are ranked: 8 bytes that compare as they are."""
+    key = hashlib.blake2b(str(seed).encode(), digest_size=32).digest()
+    return hashlib.blake2b(group.encode("utf-8", "surrogatepass"), key=key, digest_size=8).digest()
+
+
+def deal(labels: NDArray[np.integer], groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
+    """The fold (0..folds - 1) of each picture. Groups stay whole, and every class is spread evenly over the folds.
+
+    A group whose pictures have different labels counts for the class of its first picture.
+    """
+    label_of: dict[str, int] = {}
+    for group, label in zip(groups, labels.tolist(), strict=True):
+        label_of.setdefault(group, label)
+    order = sorted(label_of, key=lambda group: (label_of[group], rank_key(group, seed)))
+    turn = count()  # goes on from class to class, so that all folds become equally large
+    fold_of = {group: next(turn) % folds for group in order}
+    return np.array([fold_of[group] for group in groups], np.int64)
+
+
+def rank_in_class(labels: NDArray[np.integer], groups: Sequence[str], seed: int) -> NDArray[np.float64]:
+    """A place from 0 (first) to below 1 for each picture within its class, in random order, whole groups together.
+
+    The pictures below a share are that share of each class, and are among those below any larger share.
+    """
+    ranks = np.zeros(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label).tolist()
+        names = sorted({groups[member] for member in members}, key=lambda group: rank_key(group, seed))
+        place = {name: number / len(names) for number, name in enumerate(names)}
+        ranks[members] = [place[groups[member]] for member in members]
+    return ranks
+
+
+class _Known:
+    """What a split says about a picture."""
+
+    def __init__(self, split: Split) -> None:
+        self._by_path = {(member.sha256, member.path): member.part for member in split.pictures}
+        self._by_bytes = {member.sha256: part for part in Part for member in split.members(part)}
+
+    def part(self, sha256: str, path: Path) -> Part | None:
+        """Its part; of copies on several sides that are not found by their path, test before validation before
+        training."""
+        return self._by_path.get((sha256, path), self._by_bytes.get(sha256))
+
+
+def _bound_parts(
+    inspected: Sequence[Inspected], earlier: Sequence[Split], sides: Sequence[Part | None]
+) -> list[Part | None]:
+    """The part that each picture must have, or None; ``sides`` are those in the ancestors of the run."""
+    known = [_Known(split) for split in earlier]
+    bound: list[Part | None] = []
+    for item, side in zip(inspected, sides, strict=True):
+        answers = (split.part(item.sha256, item.picture.path) for split in known)
+        part = next((answer for answer in answers if answer), None)
+        bound.append(side if side in (Part.TRAIN, Part.VAL) else part or side)
+    return bound
 
 
 def _kept_part(item: Inspected, wanted: Sequence[Part]) -> Part | None:
@@ -138,62 +211,36 @@ def _group(item: Inspected) -> str:
     return item.picture.group or item.sha256
 
 
-def _divide(
-    groups: Mapping[str, set[str]], sides: dict[str, Part], wanted: Sequence[Part], seed: int
-) -> tuple[str, ...]:
-    """Give each group of each class (label -> groups) that is not yet in ``sides`` one there; say what was done.
+def _as_member(item: Inspected, part: Part) -> Member:
+    return Member(item.picture.path, item.picture.label, item.sha256, part, item.picture.group)
 
-    Classes where the threshold serves every side go first, so that a group which spans classes is hashed if it can be.
+
+def _divide(groups: Mapping[str, set[str]], parts: dict[str, Part], wanted: Sequence[Part], seed: int) -> None:
+    """Give each group of each class (label -> groups) that is not yet in ``parts`` one there.
+
+    Small classes come first: a group that spans classes has the part that it gets in the smallest of them.
     """
-    hashes = {group: _uniform(group, seed) for members in groups.values() for group in members}
-    ranked = []
-    for label, members in sorted(groups.items()):
-        if sides.keys() >= members:
-            continue
-        hashed = {group: sides.get(group) or _by_threshold(hashes[group], wanted) for group in members}
-        if len(members) >= SMALL and set(hashed.values()) >= {Part.TRAIN, *wanted}:
-            sides.update(hashed)
-        else:
-            ranked.append(label)
-    for label in ranked:
-        _rank(sorted(groups[label], key=hashes.__getitem__), sides, wanted)
-    small = [label for label in ranked if len(groups[label]) < SMALL]
-    large = [label for label in ranked if len(groups[label]) >= SMALL]
-    by_rank = "divided by rank, so that train, then test, then val get at least one"
-    notes = [f"Classes with fewer than {SMALL} pictures are {by_rank}: {listing(small)}."] if small else []
-    notes += [f"Classes where chance left a part empty are {by_rank}: {listing(large)}."] if large else []
-    return tuple(notes)
+    for label in sorted(groups, key=lambda label: (len(groups[label]), label)):
+        pool = [group for group in groups[label] if parts.get(group, Part.TRAIN) in (Part.TRAIN, *wanted)]
+        free = deque(sorted((group for group in pool if group not in parts), key=lambda group: rank_key(group, seed)))
+        taken = Counter(parts[group] for group in pool if group in parts)
+        spare = len(free) - (0 if taken[Part.TRAIN] else 1)
+        for part, quota in _quotas(len(pool), wanted).items():
+            for _ in range(min(quota - taken[part], spare)):
+                parts[free.popleft() if part == Part.TEST else free.pop()] = part
+                spare -= 1
+        parts.update(dict.fromkeys(free, Part.TRAIN))
 
 
-def _uniform(group: str, seed: int) -> float:
-    """The keyed hash as a number in [0, 1)."""
-    key = hashlib.blake2b(str(seed).encode(), digest_size=32).digest()
-    digest = hashlib.blake2b(group.encode("utf-8", "surrogatepass"), key=key, digest_size=8).digest()
-    return int.from_bytes(digest) / 2**64
+def _quotas(groups: int, wanted: Sequence[Part]) -> dict[Part, int]:
+    """How many of so many groups each wanted part gets: at least one, as long as one is left to train; of an odd
+    number, the first part gets one more."""
+    share = math.floor(groups * len(wanted) * SHARE + Fraction(1, 2))
+    held_out = max(share, min(len(wanted), groups - 1))
+    return {part: (held_out + len(wanted) - 1 - place) // len(wanted) for place, part in enumerate(wanted)}
 
 
-def _by_threshold(uniform: float, wanted: Sequence[Part]) -> Part:
-    place = int(uniform / SHARE)
-    return wanted[place] if place < len(wanted) else Part.TRAIN
-
-
-def _rank(groups: Sequence[str], sides: dict[str, Part], wanted: Sequence[Part]) -> None:
-    """Divide the ``groups`` of one class, sorted by hash, that are not in ``sides``: the lowest are held out, as they
-    would be by threshold, in numbers as near to the shares as whole groups allow."""
-    taken = Counter(sides[group] for group in groups if group in sides)
-    free = [group for group in groups if group not in sides]
-    held_out = max(min(len(wanted), len(groups) - 1), round(len(groups) * SHARE * len(wanted)))
-    spare = len(free) - (0 if taken[Part.TRAIN] else 1)
-    start = 0
-    for place, part in enumerate(wanted):
-        quota = (held_out + len(wanted) - 1 - place) // len(wanted)
-        count = max(0, min(quota - taken[part], spare - start))
-        sides.update(dict.fromkeys(free[start : start + count], part))
-        start += count
-    sides.update(dict.fromkeys(free[start:], Part.TRAIN))
-
-
-def _require_trained(pictures: Sequence[Member]) -> None:
+def _require_trained(pictures: Iterable[Member]) -> None:
     trained = {member.label for member in pictures if member.part == Part.TRAIN}
     if lost := sorted({member.label for member in pictures} - trained):
         raise DataError(
@@ -202,14 +249,23 @@ def _require_trained(pictures: Sequence[Member]) -> None:
         )
 
 
-def _moved_cautions(inspected: Sequence[Inspected], bound: Sequence[Part | None]) -> Iterator[str]:
-    moved = sum(item.picture.part not in (None, old) for item, old in zip(inspected, bound, strict=True) if old)
-    if moved:
-        yield f"The earlier split holds, though the folder now gives another part to {plural(moved, 'picture')}."
+def _left_out_cautions(left_out: Sequence[Member]) -> Iterator[str]:
+    if left_out:
+        are = "is" if len(left_out) == 1 else "are"
+        yield (
+            f"{plural(len(left_out), 'picture')} of the test part {are} left out, {left_out[0].path} for one: "
+            "an earlier run of this line was trained on them or decided by them."
+        )
+
+
+def _overruled_cautions(inspected: Sequence[Inspected], bound: Sequence[Part | None]) -> Iterator[str]:
+    overruled = sum(item.picture.part not in (None, old) for item, old in zip(inspected, bound, strict=True) if old)
+    if overruled:
+        yield f"The earlier split holds, though the folder now gives another part to {plural(overruled, 'picture')}."
 
 
 def leak_cautions(pictures: Sequence[Member]) -> Iterator[str]:
-    """Copies of one file on several sides, and what that does to the numbers."""
+    """Sentences on copies of one file in several parts, and what that does to the numbers."""
     contents = {part: {member.sha256 for member in pictures if member.part == part} for part in Part}
     for part, other, result in (
         (Part.TEST, Part.TRAIN, "the test accuracy is too high"),
@@ -223,7 +279,7 @@ def leak_cautions(pictures: Sequence[Member]) -> Iterator[str]:
 
 
 def label_cautions(pictures: Sequence[Member]) -> Iterator[str]:
-    """Copies of one file under two labels."""
+    """A sentence on copies of one file under two labels."""
     first: dict[str, Member] = {}
     twice: dict[str, Member] = {}
     for member in pictures:
@@ -237,8 +293,10 @@ def label_cautions(pictures: Sequence[Member]) -> Iterator[str]:
         )
 
 
-def _relative(path: Path, root: Path) -> str:
-    return path.as_posix().removeprefix(root.as_posix().rstrip("/") + "/")
+def _to_json(member: Member, root: Path) -> dict[str, str]:
+    path = member.path.as_posix().removeprefix(root.as_posix().rstrip("/") + "/")
+    group = {"group": member.group} if member.group else {}
+    return {"path": path, "label": member.label, "part": member.part.value, "sha256": member.sha256, **group}
 
 
 def _member(number: int, entry: Any, root: Path) -> Member:

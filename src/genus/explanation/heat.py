@@ -1,7 +1,7 @@
-"""Where in a picture the evidence for a class lies: Grad-CAM, the same for every family.
+"""Which places of a picture speak for a class: Grad-CAM, the same for every family.
 
 Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", §3, on the
-maps that a model calls its ``evidence``. Other methods, measured: docs/results.md, "Heat maps".
+``cam_features`` of a model. Other methods, measured: docs/results.md, "Heat maps".
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ def heat_maps(model: Backbone, images: Tensor, classes: Sequence[int] | Tensor) 
 def heat_and_features(model: Backbone, images: Tensor, classes: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
     """The maps of ``heat_maps``, and the pooled features that come about on the way: B x num_features."""
     with torch.no_grad():
-        maps, rest = model.evidence(images)
+        maps, tail = model.cam_features(images)
     with torch.enable_grad():
         maps = maps.detach().requires_grad_()
-        pooled = rest(maps)
+        pooled = tail(maps)
         logits = model.head(pooled)
         chosen = torch.as_tensor(classes, device=logits.device)[:, None]
         (gradient,) = torch.autograd.grad(logits.gather(1, chosen).sum(), maps)

@@ -17,7 +17,6 @@ from torch import nn
 
 from genus.data.augment import MAX_LOG_ASPECT, MIN_AREA, read_view
 from genus.data.decode import decode
-from genus.data.inspect import Consumer
 from genus.data.loader import Pixels
 from genus.data.split import Member
 from genus.engine.choice import build_engine, choose_engine, engine_names
@@ -25,7 +24,7 @@ from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import batch_size_on
 from genus.errors import DataError, MachineError
 from genus.features.cache import CachedRows, FeatureCache, cache_root
-from genus.features.known_files import KnownFiles
+from genus.features.known_files import KnownFiles, stamp
 from genus.files import probe_writable
 from genus.models.backbone import Backbone, Lower, WithoutHead, module, place, shape_behind
 from genus.types import Caution, EngineName, OnEvent, Precision, Preprocess, Progress
@@ -71,10 +70,10 @@ class FrozenNetwork:
         return FrozenNetwork(Lower(model, stages), identity, width, preprocess, device, precision, as_bf16=True)
 
 
-class FeatureExtractor(Consumer):
+class FeatureExtractor:
     """The features of pictures: from the cache where it holds them, else computed and put there.
 
-    A ``Consumer`` of the pass that inspects every file, so that no picture is decoded twice.
+    A ``Consumer`` (see ``data/inspect``) of the pass over all files, so that no picture is decoded twice.
     """
 
     def __init__(
@@ -107,11 +106,15 @@ class FeatureExtractor(Consumer):
         """Disk that the rows of so many pictures take."""
         return pictures * self._frozen.width * np.dtype(self._dtype).itemsize
 
-    def recognise(self, stamps: Sequence[bytes | None]) -> list[bytes | None]:
+    def recognise(self, paths: Sequence[Path]) -> list[bytes | None]:
         """The pictures whose files have not changed since they were read, as far as their features are known."""
-        contents = self._known_files.contents(stamps)
+        contents = self._known_files.contents([stamp(path) for path in paths])
         computed = iter(self._cache.find([content for content in contents if content]))
         return [content if content and next(computed) is not None else None for content in contents]
+
+    def stamp(self, path: Path) -> bytes | None:
+        """What tells this state of the file from any other."""
+        return stamp(path)
 
     def remember(self, stamps: Sequence[bytes], pictures: Sequence[bytes]) -> None:
         """Files that hold these pictures."""

@@ -4,6 +4,9 @@ As git does for its index: a file with the same path, place on the disk, size an
 has changed so recently that the clock of its file system may not show another change is not remembered.
 """
 
+import hashlib
+import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +15,8 @@ import numpy as np
 from genus.features.cache import FeatureCache
 
 FOLDER = "files"
+SETTLED_AFTER = 2.0
+"""Seconds: the coarsest clock of a file system in use (FAT)."""
 
 
 class KnownFiles:
@@ -34,3 +39,15 @@ class KnownFiles:
     def close(self) -> None:
         """Close the files of the table."""
         self._table.close()
+
+
+def stamp(path: Path) -> bytes | None:
+    """32 bytes that are others as soon as the file is; None for a file that is not there, or has only just changed."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 (called for every picture)
+    except (OSError, ValueError):
+        return None
+    if max(status.st_mtime, status.st_ctime) + SETTLED_AFTER > time.time():
+        return None
+    facts = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return hashlib.sha256(os.fsencode(os.path.abspath(path)) + repr(facts).encode()).digest()  # noqa: PTH100

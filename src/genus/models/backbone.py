@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from genus.models.layers import init_truncated_normal
 
-Rest = Callable[[Tensor], Tensor]
-"""B x C x h x w -> B x num_features: a model from its ``evidence`` to what its head sees."""
+Tail = Callable[[Tensor], Tensor]
+"""B x C x h x w -> B x num_features: the part of a model between its ``cam_features`` and its head."""
 
 
 @runtime_checkable
@@ -40,10 +40,11 @@ class Backbone(Protocol):
     def pool(self, features: Tensor) -> Tensor:
         """B x C x h x w -> B x num_features."""
 
-    def evidence(self, images: Tensor) -> tuple[Tensor, Rest]:
-        """Maps whose places still speak for themselves, B x C x h x w, and the rest of the way to the head.
+    def cam_features(self, images: Tensor) -> tuple[Tensor, Tail]:
+        """The feature maps that class activation maps weigh, B x C x h x w, and the part of the model behind them.
 
-        Heat maps show which of these places moved a logit.
+        They are the last ones in which a place still stands for its part of the picture. The head of
+        ``tail(maps)`` gives the logits, so that a gradient leads from a logit back to the maps.
         """
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
@@ -53,8 +54,8 @@ class Backbone(Protocol):
         """B x 3 x H x W -> B x classes."""
 
 
-def features_as_evidence(model: Backbone, images: Tensor) -> tuple[Tensor, Rest]:
-    """The ``evidence`` of a model that pools all places of its features alike."""
+def features_for_cam(model: Backbone, images: Tensor) -> tuple[Tensor, Tail]:
+    """The ``cam_features`` of a model that takes the mean over all places of its features: these features."""
     return model.features(images), model.pool
 
 

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genus.models.backbone import Rest, features_as_evidence, parameter_groups
+from genus.models.backbone import Tail, features_for_cam, parameter_groups
 from genus.models.layers import StochasticDepth, init_normal
 
 STEM, TOP = 32, 1280
@@ -195,9 +195,9 @@ class EfficientNetLite(nn.Module):
         """B x 3 x H x W -> B x classes."""
         return self.head(self.pool(self.features(images)))
 
-    def evidence(self, images: Tensor) -> tuple[Tensor, Rest]:
+    def cam_features(self, images: Tensor) -> tuple[Tensor, Tail]:
         """The features."""
-        return features_as_evidence(self, images)
+        return features_for_cam(self, images)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Stem, each block, top, head."""

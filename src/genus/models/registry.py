@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_type_hints
 
 from genus.errors import UsageError, nearest
 from genus.models import efficientnet_lite, swin, vgg, vit
@@ -29,6 +29,11 @@ class ModelEntry:
     parameters: int
     gmacs: float
     arguments: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def family(self) -> str:
+        """The class name of the network."""
+        return str(get_type_hints(self.constructor)["return"].__name__)
 
 
 def _imagenet(size: int, crop: float, resample: Any = "bicubic") -> Preprocess:

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genus.models.attention import MultiHeadSelfAttention
-from genus.models.backbone import Rest, features_as_evidence, parameter_groups
+from genus.models.backbone import Tail, features_for_cam, parameter_groups
 from genus.models.layers import Block, TokenLinear, init_transformer, init_truncated_normal
 
 PATCH = 4
@@ -233,9 +233,9 @@ class Swin(nn.Module):
         """B x 3 x H x W -> B x classes."""
         return self.head(self.pool(self.features(images)))
 
-    def evidence(self, images: Tensor) -> tuple[Tensor, Rest]:
+    def cam_features(self, images: Tensor) -> tuple[Tensor, Tail]:
         """The features."""
-        return features_as_evidence(self, images)
+        return features_for_cam(self, images)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embedding, each merging and block, the last norm, the head."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from genus.errors import MachineError, UsageError, nearest
-from genus.models.backbone import Rest, features_as_evidence, parameter_groups
+from genus.models.backbone import Tail, features_for_cam, parameter_groups
 from genus.types import Preprocess
 
 
@@ -85,15 +85,15 @@ class TimmBackbone(nn.Module):
         rows = round(math.sqrt(places * images.shape[-2] / images.shape[-1]))
         return tokens[:, self.prefix :].transpose(1, 2).unflatten(2, (rows, places // rows))
 
-    def evidence(self, images: Tensor) -> tuple[Tensor, Rest]:
+    def cam_features(self, images: Tensor) -> tuple[Tensor, Tail]:
         """The features; of a transformer with ``blocks``, the patch tokens before the last two, as in our own ViT.
 
-        timm has no way to enter a network in its middle: for the rest of the way, the tokens are put in there while
-        the whole network runs.
+        timm has no way to enter a network in its middle: the tail runs the whole network and puts the tokens in where
+        they belong.
         """
         blocks: Sequence[nn.Module] = getattr(self.network, "blocks", ())
         if self.form != "tokens" or len(blocks) < 2:
-            return features_as_evidence(self, images)
+            return features_for_cam(self, images)
         entrance: nn.Module = blocks[-2]
         seen: list[Tensor] = []
 
@@ -103,10 +103,10 @@ class TimmBackbone(nn.Module):
         with entrance.register_forward_pre_hook(watch):
             features: Tensor = self.network.forward_features(images)
         if seen[0].shape != features.shape:  # the prefix comes later
-            return features_as_evidence(self, images)
+            return features_for_cam(self, images)
         prefix = seen[0][:, : self.prefix]
 
-        def rest(maps: Tensor) -> Tensor:
+        def tail(maps: Tensor) -> Tensor:
             tokens = torch.cat([prefix, maps.flatten(2).transpose(1, 2)], dim=1)
 
             def put_in(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -115,7 +115,7 @@ class TimmBackbone(nn.Module):
             with entrance.register_forward_pre_hook(put_in):
                 return self.pool(self.features(images))
 
-        return self._patches(seen[0], images), rest
+        return self._patches(seen[0], images), tail
 
     def pool(self, features: Tensor) -> Tensor:
         """B x C x h x w -> B x num_features: timm's ``forward_head`` without its classifier."""
@@ -152,7 +152,7 @@ def timm_preprocess(timm_name: str) -> Preprocess:
         mean=tuple(config.mean),
         std=tuple(config.std),
         resample="bilinear" if config.interpolation == "bilinear" else "bicubic",
-        crop=config.crop_pct,
+        crop=min(config.crop_pct, 1.0),
     )
 
 

@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genus.models.attention import MultiHeadSelfAttention
-from genus.models.backbone import Rest, parameter_groups
+from genus.models.backbone import Tail, parameter_groups
 from genus.models.layers import Block, init_normal, init_transformer, init_truncated_normal
 
 Pool = Literal["token", "mean", "token+mean"]
 NORM_EPS = 1e-6
-LOOKED_PAST = 3  # of the last stages, which heat maps look past: two blocks and the norm
+STAGES_AFTER_CAM = 3  # of the last stages, which heat maps look past: two blocks and the norm
 
 
 class Embedding(nn.Module):
@@ -130,20 +130,20 @@ class ViT(nn.Module):
         """B x 3 x H x W -> B x classes."""
         return self.head(self.pool(self.features(images)))
 
-    def evidence(self, images: Tensor) -> tuple[Tensor, Rest]:
+    def cam_features(self, images: Tensor) -> tuple[Tensor, Tail]:
         """The patch tokens before the last two blocks, in which the class token takes from them what counts."""
         grid, tokens = self.embed.grid_of(images), images
-        for stage in self.stages[:-LOOKED_PAST]:
+        for stage in self.stages[:-STAGES_AFTER_CAM]:
             tokens = stage(tokens)
         class_token, patches = tokens[:, :1], tokens[:, 1:]
 
-        def rest(maps: Tensor) -> Tensor:
+        def tail(maps: Tensor) -> Tensor:
             tokens = torch.cat([class_token, maps.flatten(2).transpose(1, 2)], dim=1)
-            for stage in self.stages[-LOOKED_PAST:]:
+            for stage in self.stages[-STAGES_AFTER_CAM:]:
                 tokens = stage(tokens)
             return self.pool(self._as_maps(tokens, grid))
 
-        return patches.transpose(1, 2).unflatten(2, grid), rest
+        return patches.transpose(1, 2).unflatten(2, grid), tail
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embedding, each block, the last norm, the head."""

@@ -1,6 +1,6 @@
-"""The figures of a tutorial, on one's own picture: attention by head, patches, windows, hierarchy.
+"""Figures of how a network works, as in a tutorial but on the user's picture: attention, patches, windows, hierarchy.
 
-``picture`` is what the model sees: S x S x 3 uint8. All functions give the bytes of a PNG.
+``picture`` is the square that the model sees. Every public function gives the bytes of a PNG.
 """
 
 import math
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Pixels = NDArray[np.uint8]
+"""S x S x 3, RGB."""
 Numbers = NDArray[np.floating]
 Place = tuple[int, int]
 """Row and column."""
@@ -27,9 +28,10 @@ WHITE = "#ffffff"
 
 
 def attention_png(picture: Pixels, attention: Numbers) -> bytes:
-    """How much a ViT's class token takes from each patch: ``attention``, heads x h x w; each head has its own scale.
+    """How much a ViT's class token attends to each patch, one panel a head.
 
-    In front, the arithmetic behind every such number, on the smallest example: q = (1, 2), k₁ = (1, 1), k₂ = (0, 1).
+    ``attention``: heads x h x w, shares of 1; the colours of each head have their own scale. The first panel shows the
+    arithmetic behind every such number on the smallest example: q = (1, 2), k₁ = (1, 1), k₂ = (0, 1).
     """
     heads = len(attention)
 
@@ -38,24 +40,24 @@ def attention_png(picture: Pixels, attention: Numbers) -> bytes:
         panels[1].imshow(picture)
         panels[1].set_title(f"the picture; shared evenly,\neach token gets {100 / (attention[0].size + 1):.1f} %")
         for number, (axes, taken) in enumerate(zip(panels[2:], attention, strict=True)):
-            _lay(axes, picture, taken)
+            _lay_over(axes, picture, taken)
             axes.set_title(f"head {number + 1}: up to {100 * taken.max():.1f} %")
 
     return _panels(2 + heads, draw, columns=5 if -(2 + heads) % 5 < -(2 + heads) % 4 else 4)
 
 
 def patches_png(picture: Pixels, positions: Numbers, similarity: Numbers, chosen: Place) -> bytes:
-    """Which patches are alike to a ViT, by position and by content; cosines, -1..1.
+    """Which patches a ViT finds similar to the patch ``chosen``, by their content and by their position.
 
-    ``positions``: h x w x h x w, of the position table; ``similarity``: as that, of the patches after the last block;
-    ``chosen``: the patch that is compared with all others, marked in the pictures.
+    ``positions``, ``similarity``: h x w x h x w, the cosine (-1..1) of every patch with every other: of their entries
+    in the position table, and of their tokens after the last block.
     """
 
     def draw(figure: "Figure", panels: Sequence["Axes"]) -> None:
         panels[0].imshow(picture)
         _mark(panels[0], picture, chosen, similarity.shape[:2])
         panels[0].set_title("one patch")
-        _lay(panels[1], picture, (similarity[chosen] - similarity[chosen].min()))
+        _lay_over(panels[1], picture, (similarity[chosen] - similarity[chosen].min()))
         _mark(panels[1], picture, chosen, similarity.shape[:2])
         panels[1].set_title("patches that look like it")
         panels[2].imshow(positions[chosen], cmap="viridis", vmin=-1, vmax=1)
@@ -67,29 +69,36 @@ def patches_png(picture: Pixels, positions: Numbers, similarity: Numbers, chosen
 
 
 def windows_png(picture: Pixels, stages: Sequence[Sequence[tuple[int, int, Place, Numbers]]]) -> bytes:
-    """Swin's windows and the attention inside one. ``stages``: for each, its W-MSA block and its SW-MSA block, as
-    window, shift, asking token, and how much it takes from each token (rows x columns)."""
+    """Swin's windows, regular and shifted, and the attention of one token inside its window.
+
+    ``stages``: for each stage its W-MSA and its SW-MSA block, as (side of a window in tokens, shift in tokens, place of
+    the token that attends, how much it attends to each token: rows x columns).
+    """
 
     def draw(figure: "Figure", panels: Sequence["Axes"]) -> None:
         cells = iter(panels)
         for number, blocks in enumerate(stages):
-            for name, (window, shift, asker, attention) in zip(("W-MSA", "SW-MSA"), blocks, strict=True):
-                grid, looked = next(cells), next(cells)
+            for name, (window, shift, token, attention) in zip(("W-MSA", "SW-MSA"), blocks, strict=True):
+                grid, inside = next(cells), next(cells)
                 grid.imshow(picture)
                 _draw_windows(grid, picture, attention.shape, window, shift)
                 rows, columns = attention.shape
                 moved = f", shifted by {shift}" if shift else ""
                 divided = f"windows of {window} x {window}{moved}" if window < max(rows, columns) else "one window"
                 grid.set_title(f"stage {number + 1} {name}: {rows} x {columns}\n{divided}")
-                _lay(looked, picture, attention)
-                _mark(looked, picture, asker, attention.shape)
-                looked.set_title("what one token takes\nfrom its window")
+                _lay_over(inside, picture, attention)
+                _mark(inside, picture, token, attention.shape)
+                inside.set_title("what one token attends\nto in its window")
 
     return _panels(4 * len(stages), draw, columns=4)
 
 
 def hierarchy_png(picture: Pixels, levels: Sequence[tuple[int, int, int, Numbers]]) -> bytes:
-    """What a network makes of a picture. ``levels``: stage, reduction, channels, colours (h x w x 3, 0..1)."""
+    """The feature maps of a network from stage to stage.
+
+    ``levels``: for each the number of its stage, how many times smaller than the picture it is, its channels, and the
+    feature map in colours (h x w x 3, 0..1).
+    """
     several = len({channels for _, _, channels, _ in levels}) > 1
 
     def draw(figure: "Figure", panels: Sequence["Axes"]) -> None:
@@ -117,7 +126,7 @@ def _panels(count: int, draw: Callable[["Figure", Sequence["Axes"]], None], colu
         return to_png(figure)
 
 
-def _lay(axes: "Axes", picture: Pixels, values: Numbers) -> None:
+def _lay_over(axes: "Axes", picture: Pixels, values: Numbers) -> None:
     """``values`` (rows x columns, not negative) over the picture: grey where small, glowing where large."""
     height, width = picture.shape[:2]
     frame = (-0.5, width - 0.5, height - 0.5, -0.5)
@@ -138,8 +147,8 @@ def _draw_windows(axes: "Axes", picture: Pixels, grid: Sequence[int], window: in
     height, width = picture.shape[:2]
     for line, length in ((axes.axhline, grid[0]), (axes.axvline, grid[1])):
         side = height if line == axes.axhline else width
-        for token in range(shift or window, length, window):
-            line(token * side / length - 0.5, color=WHITE, linewidth=0.9)
+        for border in range(shift or window, length, window):
+            line(border * side / length - 0.5, color=WHITE, linewidth=0.9)
 
 
 def _mosaic(positions: Numbers) -> Numbers:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from genus.report.style import DPI, house_style, quiet_matplotlib, to_png
+from genus.report.style import DPI, FAINT_INK, house_style, quiet_matplotlib, to_png
 from genus.report.text import percent, printable, shorten
 
 if TYPE_CHECKING:
@@ -74,7 +74,10 @@ def heat_figure(
         axes.set_axis_off()
     title = _title(label, probability, answer, unknown)
     figure.text(0, 1 + 0.12 / height, title, fontsize=10, va="bottom", linespacing=1.4)
-    bar = figure.add_axes((1 - 1.35 / whole, -0.24 / height, 0.8 / whole, 0.09 / height))
+    if box != (0, 0, picture.shape[1], picture.shape[0]):
+        note = "dark: cut off before the model saw the picture"
+        figure.text(0, -0.2 / height, note, fontsize=7, color=FAINT_INK, va="center")
+    bar = figure.add_axes((1 - 1.1 / whole, -0.245 / height, 0.8 / whole, 0.09 / height))
     bar.imshow(_ramp(LEGEND_PIXELS)[None], aspect="auto")
     bar.set_axis_off()
     bar.text(-0.04, 0.5, "speaks for it: little", ha="right", va="center", fontsize=7, transform=bar.transAxes)
@@ -86,7 +89,7 @@ def _title(label: str, probability: float | None, answer: str, unknown: bool) ->
     def name(text: str) -> str:
         return shorten(printable(text), NAME_COLUMNS)
 
-    title = f"What speaks for {name(label)}" + (f": {percent(probability)}" if probability is not None else "")
+    title = f"What speaks for {name(label)}" + (f" ({percent(probability)})" if probability is not None else "")
     if answer != label:
         title += f"\nThe model says {name(answer)}"
     return f"{title}\nUnknown: no answer that counts" if unknown else title

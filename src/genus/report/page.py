@@ -36,7 +36,7 @@ SECTIONS = {
 STYLES = ("page.css", "tables.css", "cards.css", "media.css")  # of two rules, the later one counts
 NAME_COLUMNS = 20  # of the names beside the confusion matrix
 TOO_FEW = "too few groups for an interval"
-LEGEND_STOPS = 11  # colours of the legend of heat maps
+LEGEND_STOPS = 32  # colours of the legend of heat maps
 
 
 def render(report: Report) -> str:

@@ -146,7 +146,7 @@ def _vertical(ticks: Sequence[float], labels: Sequence[str], x: Axis, y: Axis) -
 
 
 def _legend(names: Sequence[str], left: float, chart: Chart) -> tuple[list[Markup], float]:
-    """The legend, in as many rows as it needs, and how far down the plot begins. One line needs no legend."""
+    """The legend, in as many rows as it needs, and where the plot begins below it. One line needs no legend."""
     if len(names) < 2:
         return [], TOP
     parts, x, y = [], left, 12.0
@@ -177,7 +177,7 @@ def _stroke(number: int) -> Markup:
 
 
 def _line(line: Line, number: int, x: Axis, y: Axis, chart: Chart) -> Iterator[Markup]:
-    """The line, its dots with what they say, and where there is no band its error bars."""
+    """The line and its dots, each with its numbers as a tooltip; with ``bars``, or for a single point, error bars."""
     name = printable(line.name)
     if chart.marks != "bars" and len(line.points) > 1:
         yield Markup('<path {} d="{}"><title>{}</title></path>').format(_stroke(number), _path(line.points, x, y), name)

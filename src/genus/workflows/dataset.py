@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from genus.bundle import Bundle
 from genus.config import TrainConfig
-from genus.data.folder import Catalog, plural
-from genus.data.inspect import BadFile, Consumer, bad_files_csv, inspect, require_usable
-from genus.data.split import Member, Split, split
-from genus.errors import DataError, ModelError, UsageError
+from genus.data.catalog import BadFile, Catalog, bad_files_csv
+from genus.data.inspect import Consumer, DecodeOnly, inspect, require_usable
+from genus.data.split import Member, Split, moved, split
+from genus.errors import DataError, ModelError, UsageError, plural
+from genus.evidence import Members
 from genus.run import BAD_FILES, SPLIT, Run
 from genus.types import Caution, Note, OnEvent, Part, Preprocess
 
@@ -96,33 +97,48 @@ def prepare_dataset(
     on_event: OnEvent,
     workers: int,
     consumer: Consumer | None,
+    ancestors: Members | None = None,
 ) -> Dataset:
     """Look at every file in ``workers`` threads, write ``bad_files.csv``, split, write ``split.json``. ``consumer``
-    gets the pixels.
+    gets the pixels; ``ancestors`` are the pictures of the runs that this one starts from, which keep their sides.
 
     Raises DataError before any training when the data cannot be used, UsageError for a bad ``--split`` file.
     """
     for caution in catalog.cautions:
         on_event(Caution(caution))
     on_event(Note(f"{len(catalog.pictures)} pictures of {len(catalog.classes)} classes in {config.data}."))
-    if catalog.others:
-        on_event(Note(f"{plural(len(catalog.others), 'file')} in the class folders are no pictures: left alone."))
-    inspection = inspect(catalog.pictures, preprocess, workers, on_event, consumer or Consumer())
+    for note in catalog.notes:
+        on_event(Note(note))
+    inspection = inspect(catalog, preprocess, workers, on_event, consumer or DecodeOnly())
     if inspection.bad:
         run.write(BAD_FILES, bad_files_csv(inspection.bad))
         on_event(
             Caution(f"{plural(len(inspection.bad), 'file')} cannot be read; {run / BAD_FILES} says which and why.")
         )
     require_usable(inspection, catalog.classes)
-    parts = split(inspection.good, config.seed, read_split(config.split, catalog.root) if config.split else None)
-    for note in parts.notes:
-        on_event(Note(note))
+    earlier = [read_split(config.split, catalog.root)] if config.split else []
+    parts = split(inspection.good, config.seed, earlier, ancestors)
     for caution in parts.cautions:
         on_event(Caution(caution))
     run.write_json(SPLIT, parts.to_json(catalog.root))
     sizes = ", ".join(f"{len(parts.members(part))} {part}" for part in Part)
     on_event(Note(f"Split: {sizes}."))
+    if not earlier and ancestors is None:
+        _tell_moved(run, parts, catalog.root, on_event)
     return Dataset(catalog.root, catalog.classes, parts, inspection.bad)
+
+
+def _tell_moved(run: Run, new: Split, root: Path, on_event: OnEvent) -> None:
+    """How many pictures a fresh split of a folder that has grown has on other sides than the last run had."""
+    last = run.last_sibling(root)
+    before = last.split(root) if last else None
+    if last and before and before.seed == new.seed and (count := moved(before, new)):
+        on_event(
+            Note(
+                f"{plural(count, 'picture')} changed sides since {last.folder}, because the folder has changed; "
+                f"--split {last / SPLIT} keeps all where they were."
+            )
+        )
 
 
 def data_root(bundle: Bundle) -> Path:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from genus.bundle import Bundle, load_bundle
-from genus.data.folder import Picture, plural, scan
+from genus.data.catalog import Picture
+from genus.data.folder import scan
 from genus.data.loader import default_workers, in_threads
-from genus.errors import DataError, UsageError
+from genus.errors import DataError, UsageError, plural
 from genus.evaluation.learning_curve import LearningCurve
 from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
@@ -19,7 +20,7 @@ from genus.run import METRICS, Run
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
 from genus.workflows.dataset import Subset, data_root, require_split
 from genus.workflows.lineage import members_of
-from genus.workflows.reporting.report import write_evaluation, write_report
+from genus.workflows.reporting.report import tell_missing_glyphs, write_evaluation, write_report
 from genus.workflows.scoring import Provenance, Strangers, score, score_strangers, test_sentence
 from genus.workflows.tasks.studies import Suspect, find_label_errors, measure_learning_curve
 
@@ -90,6 +91,7 @@ def evaluate_run(
         here.log_opening("evaluate", test.n, test.accuracy.value)
     val = here.read_json(METRICS).get("val") if data is None else None
     stored = here.keep(lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, strangers, data))
+    tell_missing_glyphs(bundle.classes, on_event)
     curve = measure_learning_curve(here, device, on_event) if learning_curve else None
     suspects = find_label_errors(here, device, on_event) if label_errors else None
     if stored and scored:
@@ -123,9 +125,11 @@ def _own_test_part(run: Run, bundle: Bundle) -> list[Candidate]:
 
 
 def _test_part_of(data: Path, on_event: OnEvent) -> list[Candidate]:
-    catalog = scan(data)
+    catalog = scan(data, for_training=False)
     for caution in catalog.cautions:
         on_event(Caution(caution))
+    if catalog.bad:
+        on_event(Caution(f"{plural(len(catalog.bad), 'file')} cannot be read: {catalog.bad[0].path} for one."))
     test = [picture for picture in catalog.pictures if picture.part == Part.TEST]
     return _candidates(test or catalog.pictures)
 

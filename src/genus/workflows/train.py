@@ -12,7 +12,8 @@ import torch
 
 from genus.bundle import Bundle, add_to_record, load_bundle, save_bundle
 from genus.config import TrainConfig
-from genus.data.folder import Catalog, scan
+from genus.data.catalog import Catalog
+from genus.data.folder import scan
 from genus.engine.device import freed_memory_kept
 from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
@@ -21,7 +22,7 @@ from genus.run import Result, Run
 from genus.types import Caution, Note, OnEvent, Part, RunOpened, ignore_events
 from genus.workflows.dataset import Dataset, prepare_dataset
 from genus.workflows.lineage import members_in
-from genus.workflows.reporting.report import write_curves, write_evaluation, write_report
+from genus.workflows.reporting.report import tell_missing_glyphs, write_curves, write_evaluation, write_report
 from genus.workflows.scoring import Provenance, Scored, score, score_features, test_sentence
 from genus.workflows.tasks.compute import Compute, choose_compute
 from genus.workflows.tasks.learning import Learnt, open_learner
@@ -74,7 +75,9 @@ def _train(
         if compute.device.type == "cpu":
             stack.enter_context(freed_memory_kept())
         learner = stack.enter_context(open_learner(start, config, compute, len(catalog.pictures), on_event))
-        dataset = prepare_dataset(catalog, config, start.preprocess, run, on_event, compute.workers, learner.consumer)
+        dataset = prepare_dataset(
+            catalog, config, start.preprocess, run, on_event, compute.workers, learner.consumer, start.ancestors
+        )
         learnt = learner.learn(dataset, run)
         building = run.building
         save_bundle(_bundle(config, start, dataset, compute, learnt), building)
@@ -88,6 +91,7 @@ def _train(
     provenance = scored.provenance if scored else Provenance()
     write_evaluation(run, "", dataset.classes, test, learnt.calibration.val, provenance)
     write_curves(run, learnt.history)
+    tell_missing_glyphs(dataset.classes, on_event)
     if scored:
         write_report(run, "", scored, dataset.split, seconds)
     run.finish()

@@ -7,8 +7,10 @@ import numpy as np
 from genus.architecture import Architecture
 from genus.bundle import Bundle
 from genus.data.split import Member, Split
+from genus.run import Run
 from genus.types import KnownRule, Part, Preprocess
 from genus.workflows.dataset import subset_of
+from genus.workflows.reporting.facts import next_commands
 from genus.workflows.reporting.report import warnings
 from genus.workflows.scoring import Provenance, scored
 from tests.models.test_registry import tiny
@@ -48,3 +50,14 @@ def test_few_pictures_uneven_classes_copies_and_no_threshold() -> None:
     assert "little is known about the class: tulip (3)." in text
     assert "110 training pictures of rose, 9 of tulip" in text
     assert "4 validation pictures cannot show an error of at most 0.05." in text
+
+
+def test_commands_that_come_next_can_be_pasted(tmp_path: Path) -> None:
+    run = tmp_path / "my flowers"
+    run.mkdir()
+    first = dict(next_commands(Run(run)))
+    assert f"genus predict '{run}' PICTURE..." in first.values()
+    assert f"genus train DATA --from '{run}'" in first.values()
+    (run / "learning_curve.json").write_text("{}")
+    done = set(first.values()) - set(dict(next_commands(Run(run))).values())
+    assert done == {f"genus evaluate '{run}' --learning-curve"}

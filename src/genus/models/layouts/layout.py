@@ -33,6 +33,15 @@ class Layout:
         """Does one of the keys carry this layout's signature?"""
         return any(re.search(self.signature, key) for key in state)
 
+    def prefixes(self, state: Mapping[str, Tensor]) -> set[str]:
+        """What stands before the names of this layout, ``""`` or, in a larger network, for example ``"backbone."``."""
+        return {
+            key[:start]
+            for key in state
+            for start in (0, *(dot.end() for dot in re.finditer(r"\.", key)))
+            if re.search(self.signature, key[start:])
+        }
+
     def convert(self, state: Mapping[str, Tensor]) -> State:
         """The same tensors under our names."""
         kept = {key: tensor for key, tensor in state.items() if not re.search(self.dropped, key)}

@@ -7,9 +7,8 @@ from typing import Any
 
 from genus.bundle import Bundle
 from genus.config import CONFIG, TrainConfig, compose
-from genus.data.folder import plural
 from genus.data.split import Split
-from genus.errors import UsageError
+from genus.errors import UsageError, plural
 from genus.models.backbone import count_parameters
 from genus.models.registry import MODELS
 from genus.run import BAD_FILES, LABEL_ERRORS, LEARNING_CURVE, Run

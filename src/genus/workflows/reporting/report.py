@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from genus.data.split import Split, label_cautions, leak_cautions
+from genus.errors import listing
 from genus.evaluation.intervals import Estimate
 from genus.evaluation.metrics import Evaluation, to_json
 from genus.report.confusion import confusion_csv, confusion_png
 from genus.report.content import ClassRow, Interval, LabelIssue, Report
 from genus.report.figures import curves_png
 from genus.report.page import render
+from genus.report.style import missing_glyphs
 from genus.run import (
     CONFUSION_CSV,
     CONFUSION_PNG,
@@ -25,7 +27,7 @@ from genus.run import (
     Result,
     Run,
 )
-from genus.types import EpochResult, Part, best_epoch
+from genus.types import Caution, EpochResult, OnEvent, Part, best_epoch
 from genus.workflows.dataset import data_root
 from genus.workflows.reporting.charts import charts
 from genus.workflows.reporting.facts import data_facts, model_card, next_commands, run_facts
@@ -74,6 +76,17 @@ def write_evaluation(
         title = f"{test.accuracy.value:.1%} of {test.n} test pictures are right".replace("%", " %")
         run.write(f"{out}{CONFUSION_CSV}", confusion_csv(test.confusion, classes))
         run.write(f"{out}{CONFUSION_PNG}", confusion_png(test.confusion, classes, title))
+
+
+def tell_missing_glyphs(classes: Sequence[str], on_event: OnEvent) -> None:
+    """Say which class names the pictures cannot show for want of a font."""
+    if names := missing_glyphs(classes):
+        on_event(
+            Caution(
+                f"No installed font has all characters of {listing(names)}: pictures show boxes for them. Install one, "
+                "such as Noto Sans CJK (Debian: apt install fonts-noto-cjk)."
+            )
+        )
 
 
 def write_curves(run: Run, history: Iterable[Result]) -> None:
@@ -194,12 +207,10 @@ def _numbers(test: Evaluation) -> Iterator[tuple[str, str]]:
             yield f"Right answer among the first {k}", _percent(value)
     yield "Macro F1", _percent(test.macro.f1)
     yield "Balanced accuracy", _percent(test.macro.recall)
-    yield "Calibration error", f"{test.calibration.ece:.3f}: how far probabilities are from the share that is right"
-    yield (
-        "Log-loss",
-        f"{test.calibration.log_loss:.3f}: 0 is perfect, guessing gives {math.log(len(test.per_class)):.3f}",
-    )
-    yield "Brier score", f"{test.calibration.brier:.3f}: squared errors of the probabilities, 0 (perfect) to 2"
+    quality, guessing = test.calibration, math.log(len(test.per_class))
+    yield "Calibration error", f"{quality.ece:.3f}: how far probabilities are, on average, from the share that is right"
+    yield "Log-loss", f"{quality.log_loss:.3f}: 0 is perfect, guessing gives {guessing:.3f}"
+    yield "Brier score", f"{quality.brier:.3f}: squared errors of the probabilities, from 0 (perfect) to 2"
     effect = "made surer" if test.temperature < 1 else "made less sure"
     yield "Temperature", f"{test.temperature:.3f}: by it, probabilities are {effect} so that they mean what they say"
     if test.known:

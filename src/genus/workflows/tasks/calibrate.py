@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from genus.data.folds import deal
-from genus.data.split import Member
+from genus.data.split import Member, deal
 from genus.evaluation.calibration import fit_temperature
 from genus.evaluation.unknown import max_distance, min_probability
 from genus.evidence import Evidence

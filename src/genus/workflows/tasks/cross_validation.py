@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from genus.config import TrainConfig
-from genus.data.folds import deal
-from genus.data.split import Member
+from genus.data.split import Member, deal
 from genus.errors import DataError
 from genus.features.extractor import FeatureExtractor
 from genus.predictor import head_logits

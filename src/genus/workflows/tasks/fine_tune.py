@@ -169,7 +169,11 @@ def _resume(state: State, run: Run, fingerprint: dict[str, Any], on_event: OnEve
         restore_state(state, path, fingerprint)
     except ModelError as error:
         left = [str(run / name) for name in (BEST, LAST) if (run / name).exists()]
-        saved = f" The best weights so far are in {left[0]}: --weights takes them." if left else ""
+        saved = (
+            f" The best weights so far are kept in {left[0]}; a new run can start from them: --weights {left[0]}."
+            if left
+            else ""
+        )
         raise ModelError(f"{error}{saved}") from error
     on_event(Note(f"Going on after epoch {state.epoch}."))
 

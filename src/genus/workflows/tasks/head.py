@@ -69,7 +69,7 @@ def _fit_on(
     if config.head == "linear":
         yield from fit_linear(head, examples, val_examples, weights)
     else:
-        yield from fit_adamw(head, examples, val_examples, _recipe(config, weights))
+        yield from fit_adamw(head, examples, val_examples, head_recipe(config, weights))
     model.head = head.to(next(module(model).parameters()).device)
 
 
@@ -93,7 +93,7 @@ def fit_like(config: TrainConfig, classes: int, c: float = TYPICAL_C) -> Fit:
         steps = (
             fit_linear(head, train, None, weights, c)
             if config.head == "linear"
-            else fit_adamw(head, train, None, _recipe(config, weights))
+            else fit_adamw(head, train, None, head_recipe(config, weights))
         )
         for _ in steps:
             pass
@@ -120,7 +120,8 @@ def class_weights_of(examples: Examples, config: TrainConfig, classes: int) -> t
     return balanced_class_weights(examples.labels, classes) if config.class_weights else None
 
 
-def _recipe(config: TrainConfig, weights: tuple[float, ...] | None) -> HeadRecipe:
+def head_recipe(config: TrainConfig, weights: tuple[float, ...] | None) -> HeadRecipe:
+    """The user's options as the recipe of the head."""
     return HeadRecipe(config.epochs, config.batch_size, config.lr, config.lrf, class_weights=weights, seed=config.seed)
 
 

