@@ -82,7 +82,6 @@ def test_a_notebook_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_short_results() -> None:
-    page = result_html(Path("runs/<x>"), "Test accuracy 0.9000 on <b>80</b> pictures.")
-    assert "Test accuracy 0.9000" in page
-    assert "<x>" not in page
-    assert "<b>" not in page
+    page = result_html(Path("runs/<x>"), "Accuracy 0.9 on <80> pictures.")
+    assert "&lt;80&gt;" in page
+    assert "runs/&lt;x&gt;/report.html" in page
