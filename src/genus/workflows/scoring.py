@@ -122,14 +122,11 @@ def shift_caution(scored: Scored) -> str:
     shift = scored.shift
     if shift is None or not shift.from_elsewhere:
         return ""
+    auc, beyond = round(100 * shift.auc), round(100 * shift.beyond)
     return (
-        (
-            f"The test pictures come from elsewhere: {shift.auc:.0%} of the time one of them is further away from the "
-            f"training pictures than one of validation (50 % would be alike), and {shift.beyond:.0%} are further than nearly "
-            "all of those. What was promised about known answers does not hold for them."
-        )
-        .replace("%", " %")
-        .replace("  %", " %")
+        f"The test pictures come from elsewhere: in {auc} % of the pairs a test picture is further away from the training "
+        f"pictures than one of validation (50 % would be alike), and {beyond} % are further than nearly all of those. "
+        "What was promised about known answers does not hold for them."
     )
 
 
