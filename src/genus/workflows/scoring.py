@@ -124,7 +124,7 @@ def shift_caution(scored: Scored) -> str:
         return ""
     auc, beyond = round(100 * shift.auc), round(100 * shift.beyond)
     return (
-        f"The test pictures come from elsewhere: in {auc} % of the pairs a test picture is further away from the training "
+        f"The test pictures come from elsewhere: in {auc} % of the pairs a test picture is further from the training "
         f"pictures than one of validation (50 % would be alike), and {beyond} % are further than nearly all of those. "
         "What was promised about known answers does not hold for them."
     )
