@@ -131,7 +131,7 @@ def show_evaluation(test: "Evaluation | None") -> None:
     if test is None:
         return
     say(
-        f"Test accuracy {test.accuracy.value:.4f} (95 % interval {test.accuracy.low:.3f} to {test.accuracy.high:.3f}) "
+        f"Test accuracy {test.accuracy.value:.4f} (95 % interval {ends(test.accuracy)}) "
         f"on {test.n} pictures that took part in no decision."
     )
     say()
@@ -151,18 +151,24 @@ def show_evaluation(test: "Evaluation | None") -> None:
         f"{after.log_loss:.3f} ({before.log_loss:.3f}), Brier score {after.brier:.3f} ({before.brier:.3f})."
     )
     if known := test.known:
-        wrong = "" if known.error is None else f"; of these {known.error.value:.1%} are wrong ({_percent(known.error)})"
-        share = f"{known.share.value:.1%} are answered with confidence ({_percent(known.share)})"
+        percent = "{:.1f} to {:.1f}%"
+        wrong = (
+            ""
+            if known.error is None
+            else f"; of these {known.error.value:.1%} are wrong ({ends(known.error, percent, 100)})"
+        )
+        share = f"{known.share.value:.1%} are answered with confidence ({ends(known.share, percent, 100)})"
         say(f"Known: {share}{wrong}; --max-error was {known.max_error:g}.".replace("%", " %"))
     say()
 
 
+def ends(estimate: "Estimate", form: str = "{:.3f} to {:.3f}", scale: float = 1.0) -> str:
+    """Both ends of the interval times ``scale``, written by ``form``; where there is none, why."""
+    return form.format(*(scale * end for end in estimate.interval)) if estimate.interval else "too few groups"
+
+
 def _estimate(value: "Estimate | None") -> str:
-    return "-" if value is None else f"{value.value:.3f} ({value.low:.3f}-{value.high:.3f})"
-
-
-def _percent(estimate: "Estimate") -> str:
-    return f"{100 * estimate.low:.1f} to {estimate.high:.1%}"
+    return "-" if value is None else f"{value.value:.3f} ({ends(value, '{:.3f}-{:.3f}')})"
 
 
 def _number(value: float | None) -> str:

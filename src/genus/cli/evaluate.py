@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genus.cli.console import Screen, say, show_evaluation, show_table, shown
+from genus.cli.console import Screen, ends, say, show_evaluation, show_table, shown
 
 if TYPE_CHECKING:
     from genus.evaluation.learning_curve import LearningCurve
     from genus.workflows.study import Suspect
 
 LISTED = 10
+POINTS = "{:+.1f} to {:+.1f}"
 
 
 def evaluate(
@@ -51,16 +52,13 @@ def evaluate(
 
 def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:
     say()
-    rows = [
-        (str(point.pictures), f"{point.accuracy.value:.4f}", f"{point.accuracy.low:.3f} to {point.accuracy.high:.3f}")
-        for point in curve.points
-    ]
+    rows = [(str(point.pictures), f"{point.accuracy.value:.4f}", ends(point.accuracy)) for point in curve.points]
     show_table(("pictures", "accuracy", "95 % interval"), rows, right=(0, 1))
     say()
     gain = curve.gain
     say(
         f"Twice as many pictures: {100 * gain.value:+.1f} points of accuracy "
-        f"({100 * gain.low:+.1f} to {100 * gain.high:+.1f}), if the curve goes on as it did."
+        f"({ends(gain, POINTS, 100)}), if the curve goes on as it did."
     )
     best = curve.next_class
     if best is None:
@@ -70,7 +68,7 @@ def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:
         assert found
         say(
             f"Photograph next: {shown(classes[best])} ({100 * found.value:+.1f} points of recall for twice as many, "
-            f"{100 * found.low:+.1f} to {100 * found.high:+.1f})."
+            f"{ends(found, POINTS, 100)})."
         )
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-Interval = tuple[float, float, float]
-"""Value, and the ends of its 95 % interval."""
+Interval = tuple[float, float | None, float | None]
+"""Value, and the ends of its 95 % interval; None where there are too few groups for one."""
 
 
 @dataclass(frozen=True, slots=True)

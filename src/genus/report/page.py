@@ -105,7 +105,8 @@ def _percent(share: float) -> str:
 
 
 def _between(interval: Interval) -> str:
-    return f"{100 * interval[1]:.1f}–{100 * interval[2]:.1f}\u00a0%"
+    _, low, high = interval
+    return "too few groups" if low is None or high is None else f"{100 * low:.1f}–{100 * high:.1f}\u00a0%"
 
 
 def _images(report: Report) -> dict[bytes, int]:

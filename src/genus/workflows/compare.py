@@ -9,10 +9,10 @@ from genus.bundle import load_bundle
 from genus.data.split import Member
 from genus.errors import DataError
 from genus.evaluation.comparison import Comparison, compare
-from genus.evaluation.intervals import Estimate, wilson
+from genus.evaluation.intervals import Estimate, share
 from genus.types import Caution, OnEvent, Part, Progress, ignore_events
 from genus.workflows.evaluate import as_trained
-from genus.workflows.pictures import own_split
+from genus.workflows.pictures import groups_of, own_split
 from genus.workflows.run_folder import log_opening
 
 
@@ -38,10 +38,11 @@ def compare_runs(run_a: Path, run_b: Path, *, device: str = "auto", on_event: On
     if not read:
         raise DataError("None of the shared test pictures can be read.")
     right_a, right_b = (np.array([labels[place] == members[place].label for place in read]) for labels in named)
-    a, b = (wilson(int(right.sum()), len(read)) for right in (right_a, right_b))
+    groups = groups_of([members[place] for place in read])
+    a, b = (share(right, groups) for right in (right_a, right_b))
     for run, accuracy in ((run_a, a), (run_b, b)):
         log_opening(run, "compare", len(read), accuracy.value)
-    return CompareResult(run_a, run_b, a, b, compare(right_a, right_b))
+    return CompareResult(run_a, run_b, a, b, compare(right_a, right_b, groups))
 
 
 def _shared(run_a: Path, run_b: Path, on_event: OnEvent) -> list[Member]:

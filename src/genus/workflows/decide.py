@@ -12,7 +12,7 @@ from genus.data.split import Member
 from genus.engine.torch_engine import TorchEngine
 from genus.evaluation.calibration import fit_temperature
 from genus.evaluation.metrics import Evaluation, evaluate
-from genus.evaluation.unknown import max_distance, min_probability
+from genus.evaluation.selective import max_distance, min_probability
 from genus.index import Index
 from genus.models.backbone import Backbone, WithoutHead
 from genus.predictor import head_logits

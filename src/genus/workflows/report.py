@@ -64,11 +64,12 @@ def _report(run: Path, judged: Judged, split: Split) -> Report:
 
 
 def _sentence(test: Evaluation) -> str:
-    low, high = 100 * test.accuracy.low, 100 * test.accuracy.high
-    told = (
-        f"Of 100 new pictures like these, about {100 * test.accuracy.value:.0f} are named right; "
-        f"the test shows it to be between {low:.0f} and {high:.0f}."
-    )
+    told = f"Of 100 new pictures like these, about {100 * test.accuracy.value:.0f} are named right; "
+    if test.accuracy.interval:
+        low, high = test.accuracy.interval
+        told += f"the test shows it to be between {100 * low:.0f} and {100 * high:.0f}."
+    else:
+        told += f"how sure that is cannot be said from {test.groups} groups of test pictures."
     if test.known and test.known.error:
         told += (
             f" It answers {100 * test.known.share.value:.0f} of 100 with confidence, and of these "
@@ -180,4 +181,7 @@ def _interval(estimate: Estimate) -> Interval:
 
 
 def _percent(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f}–{100 * estimate.high:.1f} %)"
+    if estimate.interval is None:
+        return f"{100 * estimate.value:.1f} % (too few groups)"
+    low, high = estimate.interval
+    return f"{100 * estimate.value:.1f} % ({100 * low:.1f}–{100 * high:.1f} %)"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from genus.evaluation.calibration import reliability
-from genus.evaluation.unknown import risk_coverage
+from genus.evaluation.selective import risk_coverage
 from genus.report.content import Chart, Line
 from genus.types import EpochResult
 from genus.workflows.history import read_history
@@ -35,7 +35,7 @@ def _reliability(answers: Answers) -> Chart:
         "probability of the answer",
         "share that is right",
         tuple(
-            Line(name, tuple((one.confidence, one.accuracy) for one in reliability(values, labels)))
+            Line(name, tuple((one.confidence, one.accuracy.value) for one in reliability(values, labels)))
             for name, values in (("as given out", scaled), ("before scaling", logits))
         ),
         percent="xy",
@@ -60,14 +60,16 @@ def _risk(answers: Answers) -> Chart:
 def _learning_curve(run: Path) -> Chart:
     found = json.loads((run / LEARNING_CURVE).read_bytes())
     points, gain, wanted = found["points"], found["gain"], found.get("next_class")
+    band = tuple((point["accuracy"]["low"], point["accuracy"]["high"]) for point in points)
+    between = "" if gain["low"] is None else f" ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})"
     line = Line(
         "accuracy",
         tuple((point["pictures"], point["accuracy"]["value"]) for point in points),
-        tuple((point["accuracy"]["low"], point["accuracy"]["high"]) for point in points),
+        band if all(low is not None for low, _ in band) else (),
     )
     return Chart(
         "What would more pictures bring?",
-        f"Twice as many: {100 * gain['value']:+.1f} points ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}), if "
+        f"Twice as many: {100 * gain['value']:+.1f} points{between}, if "
         f"it goes on like this. {f'Photograph next: {wanted}. ' if wanted else ''}"
         "By cross-validation on features of the pretrained network, never fine-tuned.",
         "training pictures",

@@ -5,7 +5,7 @@ Both work on features of the network as it was pretrained. A fine-tuned network 
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from genus.bundle import load_bundle
 from genus.config import TrainConfig, compose
 from genus.data.folds import deal, rank_in_class
 from genus.errors import DataError, ModelError, UsageError
-from genus.evaluation.label_errors import Doubt, doubtful_labels
+from genus.evaluation.label_errors import LabelIssue, label_issues
 from genus.evaluation.learning_curve import SHARES, LearningCurve, learning_curve
 from genus.files import atomic, write_json, write_text
 from genus.probabilities import softmax
@@ -33,7 +33,7 @@ FOLDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A picture whose label is doubtful (see ``Doubt``); ``part`` is the side of the split it was on."""
+    """A picture whose label is doubtful (see ``LabelIssue``); ``part`` is the side of the split it was on."""
 
     path: Path
     label: str
@@ -90,7 +90,7 @@ def find_label_errors(run: Path, device: str = "auto", on_event: OnEvent = ignor
         logits = out_of_fold(
             looked, study.fold_of(), len(study.classes), fit_of(study.config, len(study.classes)), on_event
         )
-    suspects = [_suspect(doubt, study) for doubt in doubtful_labels(softmax(logits), looked.labels)]
+    suspects = [_suspect(issue, study) for issue in label_issues(softmax(logits), looked.labels)]
     tested = np.array([member.part == Part.TEST for member in looked.members])
     if tested.any():
         right = (logits.argmax(axis=1) == looked.labels)[tested]
@@ -107,17 +107,23 @@ def find_label_errors(run: Path, device: str = "auto", on_event: OnEvent = ignor
 def _png(curve: LearningCurve, classes: tuple[str, ...]) -> bytes:
     return learning_curve_png(
         [point.pictures for point in curve.points],
-        [astuple(point.accuracy) for point in curve.points],
+        [(one.value, *(one.interval or (one.value, one.value))) for one in (point.accuracy for point in curve.points)],
         [[estimate.value if estimate else None for estimate in point.recall] for point in curve.points],
         classes,
         curve.next_class,
     )
 
 
-def _suspect(doubt: Doubt, study: Study) -> Suspect:
-    member = study.looked.members[doubt.picture]
+def _suspect(issue: LabelIssue, study: Study) -> Suspect:
+    member = study.looked.members[issue.picture]
     return Suspect(
-        member.path, member.label, study.classes[doubt.suggested], doubt.own, doubt.other, doubt.confident, member.part
+        member.path,
+        member.label,
+        study.classes[issue.suggested],
+        issue.label_probability,
+        issue.suggested_probability,
+        issue.confident,
+        member.part,
     )
 
 
