@@ -10,7 +10,7 @@ from PIL import Image
 
 from genus.bundle import load_bundle
 from genus.evaluation.calibration import fit_temperature
-from genus.evaluation.unknown import max_distance
+from genus.evaluation.selective import max_distance
 from genus.predictor import Predictor
 from genus.types import Part
 from genus.workflows.dataset import labels_of, read_split

@@ -38,7 +38,8 @@ def min_probability(
     ranked = confidence[order]
     sizes = np.geomspace(fewest, len(ranked), 1 + math.ceil(math.log(len(ranked) / fewest, STEP))).round()
     answered = np.unique(np.searchsorted(-ranked, -ranked[sizes.astype(np.int64) - 1], "right"))  # equals go together
-    rows, level = np.repeat(np.arange(len(answered)), answered), _level(len(ranked), fewest)
+    rows = np.repeat(np.arange(len(answered)), answered)
+    level = _level(len(ranked), fewest, len(answered))
     places = order[np.concatenate([np.arange(n) for n in answered])]
     wrong = ~right[places]
     effective = effective_sizes(wrong, rows, len(answered), None if groups is None else groups[places], upper=1 - level)
@@ -54,14 +55,15 @@ def answers_needed(max_error: float) -> int:
     return math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-max_error) - 1e-9)
 
 
-def _level(n: int, fewest: int) -> float:
-    """The level at which each threshold is tested, so that one of them passes in 5 % of the cases where it should not.
+def _level(n: int, fewest: int, thresholds: int) -> float:
+    """The level at which each threshold is tested, so that any of them passes in 5 % of the cases where none should.
 
-    The worst case is an error of exactly ``max_error`` at every threshold. The chance that any of them passes then
-    depends on the ratio of ``n`` to ``fewest`` answers alone, nearly; this is a fit to it (test_selective.py).
+    The worst case is an error of exactly ``max_error`` at every threshold. The chance that any of many passes then
+    depends almost only on the ratio of all ``n`` to the ``fewest`` answers; this is a fit to it (test_selective.py).
+    For few ``thresholds``, it is Bonferroni's.
     """
-    looks = math.log(n / fewest)
-    return (1 - CONFIDENCE) / (1 + looks + 0.3 * looks**2)
+    ratio = math.log(n / fewest)
+    return (1 - CONFIDENCE) / min(1 + ratio + 0.3 * ratio**2, thresholds)
 
 
 def max_distance(distances: NDArray[np.floating], groups: Groups | None = None) -> float:
