@@ -96,7 +96,7 @@ def test_grey_pixels_and_parts_of_a_larger_array(predictor: Predictor) -> None:
     ids=repr,
 )
 def test_anything_else_is_a_type_error_that_names_what_is_taken(source: object, predictor: Predictor) -> None:
-    with pytest.raises(TypeError, match=r"uint8 array \(H x W x 3 or H x W\)|Open it with 'rb'"):
+    with pytest.raises(TypeError, match=r"uint8 array of H x W x 3 \(RGB\) or H x W|Open it with 'rb'"):
         predictor.predict(source)  # type: ignore[call-overload]
 
 

@@ -13,10 +13,10 @@ from genus.architecture import Architecture
 from genus.bundle import Bundle, load_bundle, save_bundle
 from genus.errors import ModelError
 from genus.models.backbone import module
+from genus.models.timm_backbone import import_timm
 from genus.types import Preprocess
 from tests.bundles import put, rewrite
 from tests.models.closeness import randomise
-from tests.models.seeded import import_timm
 
 pytestmark = pytest.mark.timm
 SIZED = {"resnet18": {}, "vit_tiny_patch16_224": {"image_size": 64}, "swin_tiny_patch4_window7_224": {"image_size": 96}}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import repeat
 from pathlib import Path
-from typing import Any, BinaryIO, TypeGuard, overload
+from typing import Any, TypeGuard, overload
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 from genus.bundle import Bundle, load_bundle
-from genus.data.decode import decode
+from genus.data.decode import TAKEN, Source, decode
 from genus.data.find import find_pictures
 from genus.data.loader import default_workers
 from genus.engine.choice import choose_engine
@@ -25,16 +25,10 @@ from genus.engine.device import choose_device
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import TorchEngine
 from genus.errors import GenusError, PictureError
-from genus.files import irregular
 from genus.models.backbone import WithoutHead, place
 from genus.probabilities import softmax
 from genus.types import KnownRule, Prediction, PredictionRow, ignore_events
 
-Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[np.uint8]
-TAKEN = (
-    "a path, the bytes of a file (bytes, bytearray, memoryview), an open file, a PIL image or a uint8 array "
-    "(H x W x 3 or H x W)"
-)
 MANY = 200  # pictures from which on another engine than torch may be worth its beginning
 LISTED = 20  # rows of a table in a notebook
 
@@ -110,7 +104,7 @@ class Predictor:
         """One Answer a source, in order, as they come; a picture that cannot be read does not disturb the others."""
 
         def read(index: int) -> NDArray[np.uint8]:
-            return decode(_decodable(sources[index]), self.bundle.preprocess)
+            return decode(sources[index], self.bundle.preprocess)
 
         for piece in stream(range(len(sources)), read, self._engine_for(len(sources)), self._workers):
             answers = [Answer(index, None, None, error) for index, error in piece.failures]
@@ -224,31 +218,6 @@ def _singles(sources: object) -> list[Source]:
             kind = type(one).__name__
             raise TypeError(f"A picture cannot be of type {kind}. Give {TAKEN}, a list of these, or a folder.")
     return found
-
-
-def _decodable(source: Source) -> Path | bytes | Image.Image:
-    """What ``decode`` takes. Raises PictureError for a pipe or a device, TypeError for an array of another form."""
-    if isinstance(source, (str, os.PathLike)):
-        if kind := irregular(source):
-            raise PictureError(f"is {kind}, not a file")
-        return Path(source)
-    if isinstance(source, Image.Image):
-        return source
-    if isinstance(source, np.ndarray):
-        if source.dtype != np.uint8 or not (source.ndim == 2 or (source.ndim == 3 and source.shape[2] == 3)):
-            form = " x ".join(map(str, source.shape))
-            raise TypeError(f"A picture cannot be a {form} array of {source.dtype}. Give {TAKEN}.")
-        if not source.size:
-            raise PictureError("has no pixels")
-        return Image.fromarray(np.ascontiguousarray(source))
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return bytes(source)
-    if hasattr(source, "seekable") and source.seekable():
-        source.seek(0)  # one that was just written stands at its end
-    data = source.read()
-    if not isinstance(data, bytes):
-        raise TypeError("The file gives text. Open it with 'rb'.")
-    return data
 
 
 def head_logits(head: nn.Linear, features: NDArray[np.float32]) -> NDArray[np.float32]:

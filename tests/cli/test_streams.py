@@ -48,7 +48,7 @@ def test_events_and_errors_are_made_visible(capfd: pytest.CaptureFixture[str], m
     def fail(*_: object) -> None:
         raise DataError(EVIL)
 
-    monkeypatch.setattr("genus.data.cache.cache_root", fail)
+    monkeypatch.setattr("genus.features.cache.cache_root", fail)
     assert run(["cache"]) == 3
     assert run(["--debug", "cache"]) == 3
     assert run([EVIL]) == 2

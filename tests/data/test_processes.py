@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from genus.data import processes
-from genus.data.augment import Augment, Views
+from genus.data.augment import Views
 from genus.data.loader import Batch, load_batches
 from genus.data.processes import ReadingProcesses
 from genus.errors import MachineError
-from genus.types import HALF, Preprocess
+from genus.types import HALF, AugmentName, Preprocess
 
 NAMES = ("plain.jpg", "花 \udce9.png", "line\nend.jpg", "broken.jpg", "empty.png", "gone.jpg", "last.jpg")
 
@@ -52,7 +52,7 @@ def told(batches: list[Batch]) -> list[object]:
         ("strong", Preprocess(40)),
     ],
 )
-def test_the_same_batches_as_from_threads(strength: Augment, preprocess: Preprocess, paths: list[Path]) -> None:
+def test_the_same_batches_as_from_threads(strength: AugmentName, preprocess: Preprocess, paths: list[Path]) -> None:
     views = Views(paths, preprocess, strength, seed=5)
     order = [6, 0, 1, 3, 2, 4, 5, 0, 3, 4]
     with ReadingProcesses(views, 2) as readers:

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.metrics import brier_score_loss, log_loss
 
-from genus.evaluation.calibration import BINS, calibration, fit_temperature, reliability
+from genus.evaluation.calibration import ECE_BINS, calibration, fit_temperature, reliability
+from genus.evaluation.intervals import share
 from genus.probabilities import softmax
 
 
@@ -77,13 +79,41 @@ def test_scores_are_those_of_others(seed: int, classes: int) -> None:
     ours = brier_score_loss(labels, probabilities, labels=range(classes), scale_by_half=False)
     assert found.brier == pytest.approx(ours)
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
-    edges = np.linspace(0, 1, BINS + 1)
+    edges = np.linspace(0, 1, ECE_BINS + 1)
     inside = [(low <= confidence) & (confidence < high) for low, high in itertools.pairwise(edges)]
     ece = sum(abs(confidence[one].sum() - right[one].sum()) for one in inside) / 40
     assert found.ece == pytest.approx(ece, abs=1e-9)
 
 
-def test_bins_hold_all_answers() -> None:
-    logits = np.array([[9.0, 0.0], [0.0, 9.0], [0.1, 0.0], [1e4, 0.0]])
-    bins = reliability(logits, np.array([0, 0, 0, 0]))
-    assert [(one.n, one.accuracy) for one in bins] == [(1, 1.0), (3, pytest.approx(2 / 3))]
+def test_bins_hold_all_answers_in_equal_numbers() -> None:
+    logits, labels = drawn(260, 3, 1.0)
+    bins, confidence = reliability(logits, labels), softmax(logits).max(axis=1)
+    right = softmax(logits).argmax(axis=1) == labels
+    order, first = np.argsort(confidence), 0
+    assert len(bins) == 10
+    for one in bins:
+        here = order[first : first + one.n]
+        assert one.confidence == pytest.approx(confidence[here].mean())
+        assert astuple(one.accuracy) == pytest.approx(astuple(share(right[here])))
+        first += one.n
+    assert (first, {one.n for one in bins}) == (260, {26})
+    by_group = reliability(logits, labels, np.arange(260) // 2)
+    assert [one.accuracy.value for one in by_group] == [one.accuracy.value for one in bins]
+
+
+@pytest.mark.parametrize(("n", "bins"), [(1, 0), (24, 0), (25, 1), (99, 3), (251, 10), (3000, 10)])
+def test_few_pictures_make_few_bins(n: int, bins: int) -> None:
+    found = reliability(*drawn(n, 3, 1.0))
+    assert len(found) == bins
+    assert sum(one.n for one in found) == (n if bins else 0)
+    assert all(one.n >= 25 for one in found)
+
+
+def test_an_honest_model_is_inside_its_error_bars() -> None:
+    inside = [
+        low <= one.confidence <= high
+        for seed in range(20)
+        for one in reliability(*drawn(300, 3, 1.0, seed))
+        for low, high in [one.accuracy.interval or (1, 0)]
+    ]
+    assert np.mean(inside) >= 0.93

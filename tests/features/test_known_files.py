@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from genus.data import inspect as inspect_module
-from genus.data.inspect import stamp
+from genus.features import known_files
 from genus.features.cache import FeatureCache
-from genus.features.known_files import KnownFiles
+from genus.features.known_files import KnownFiles, stamp
 
 CONTENT = hashlib.sha256(b"content").digest()
 
@@ -18,7 +17,7 @@ CONTENT = hashlib.sha256(b"content").digest()
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that counts as settled from the start."""
-    monkeypatch.setattr(inspect_module, "SETTLED_AFTER", 0.0)
+    monkeypatch.setattr(known_files, "SETTLED_AFTER", 0.0)
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"content")
     time.sleep(0.05)  # longer than the clock of the file system takes from tick to tick

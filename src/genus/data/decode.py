@@ -46,7 +46,7 @@ Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | 
 """What ``decode`` takes: a path, the bytes of a picture file, a file object that is open for reading them, a PIL image,
 or a uint8 array, H x W x 3 (RGB, sRGB) or H x W (grey)."""
 
-_TAKEN = (
+TAKEN = (
     "a path, the bytes of a picture file, a file opened for reading bytes, a PIL image, or a uint8 array of "
     "H x W x 3 (RGB) or H x W (grey)"
 )
@@ -56,8 +56,7 @@ def decode(source: Source, preprocess: Preprocess, max_pixels: int = MAX_PIXELS)
     """A picture, fitted to ``preprocess``: uint8, size x size x 3 (height, width, RGB), sRGB, 0..255.
 
     Safe to call from many threads; Pillow decodes and resizes without the GIL. Raises PictureError for a picture that
-    cannot be used, whatever is wrong with it; TypeError, or ValueError for an array of another shape, for what is no
-    ``Source``.
+    cannot be used, whatever is wrong with it; TypeError for what is no ``Source``, an array of another shape included.
     """
     with opened_rgb(source, preprocess.short_side, preprocess.decode, max_pixels) as image:
         return fit(image, preprocess)
@@ -92,7 +91,7 @@ def opened_rgb(
     _ignore_pillow_warnings()
     with _as_picture_errors(kind.name, content, max_pixels):
         opened = open_picture(kind.name, content, at_least, rule)
-        require_room(opened.width, opened.height, opened.pixel_bytes, max_pixels)
+        require_room(opened.width, opened.height, opened.needed, max_pixels)
     with GATE.taking(opened.needed):
         with _as_picture_errors(kind.name, content, max_pixels):
             image = upright_rgb(opened.load(), rule, consume=True)
@@ -124,7 +123,7 @@ def read(path: str | os.PathLike[str]) -> bytes:
 
 
 def _content(source: Source) -> bytes | Image.Image:
-    """The bytes of a file, or the picture that the caller has already. Raises TypeError, ValueError or PictureError."""
+    """The bytes of a file, or the picture that the caller has already. Raises TypeError or PictureError."""
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
     if isinstance(source, str | os.PathLike):
@@ -134,19 +133,25 @@ def _content(source: Source) -> bytes | Image.Image:
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if callable(getattr(source, "read", None)):
-        content = source.read()
+        content = _whole(source)
         if isinstance(content, bytes | bytearray | memoryview):
             return bytes(content)
         raise TypeError("The file gives no bytes. Open it with 'rb'.")
-    raise TypeError(f"A picture cannot be a {type(source).__name__}. Give {_TAKEN}.")
+    raise TypeError(f"A picture cannot be a {type(source).__name__}. Give {TAKEN}.")
+
+
+def _whole(file: Any) -> Any:
+    if hasattr(file, "seekable") and file.seekable():
+        file.seek(0)  # one that was just written stands at its end
+    return file.read()
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:
     if pixels.dtype != np.uint8:
-        raise TypeError(f"A picture cannot be an array of {pixels.dtype}. Give {_TAKEN}.")
+        raise TypeError(f"A picture cannot be an array of {pixels.dtype}. Give {TAKEN}.")
     if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)) or not pixels.size:
         shape = " x ".join(map(str, pixels.shape))
-        raise ValueError(f"A picture cannot be an array of the shape {shape or '()'}. Give {_TAKEN}.")
+        raise TypeError(f"A picture cannot be an array of the shape {shape or '()'}. Give {TAKEN}.")
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
