@@ -47,7 +47,7 @@ def main() -> None:
     image = Image.fromarray(pixels)
     resamplers = {
         "Pillow": lambda: image.resize((224, 224), Image.Resampling.BICUBIC),
-        "genus": lambda: resize(pixels, 224, "bicubic"),
+        "genus": lambda: resize(pixels, (224, 224), "bicubic"),
     }
     table("Resampling alone, 199 to 224 px, bicubic", in_turns(resamplers, 50), "Pillow")
     for name, sides in SIDES.items():

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from genus.data import preprocess
 from genus.data.preprocess import central, resize
 from genus.types import Resample
 
@@ -40,7 +42,7 @@ def test_resize_follows_its_definition(height: int, width: int, size: int, resam
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     across = np.einsum("sw,hwc->hsc", weights(width, size, resample), pixels).round().clip(0, 255)
     expected = np.einsum("sh,hwc->swc", weights(height, size, resample), across).round().clip(0, 255)
-    resized = resize(pixels, size, resample)
+    resized = resize(pixels, (size, size), resample)
     assert resized.shape == (size, size, 3)
     assert resized.dtype == np.uint8
     assert np.abs(resized - expected).max() <= 2
@@ -49,8 +51,8 @@ def test_resize_follows_its_definition(height: int, width: int, size: int, resam
 def test_resize_takes_a_part_of_a_picture() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     part = pixels[3:20, 5:30]
-    resized = resize(part, 16, "bicubic")
-    assert np.array_equal(resized, resize(part.copy(), 16, "bicubic"))
+    resized = resize(part, (16, 16), "bicubic")
+    assert np.array_equal(resized, resize(part.copy(), (16, 16), "bicubic"))
     assert resized.flags.c_contiguous
     assert resized.flags.writeable
 
@@ -62,3 +64,14 @@ def test_central_leaves_equal_margins(length: int, share: float) -> None:
     kept = cut.stop - cut.start
     assert kept >= 1
     assert kept == pytest.approx(length * share, abs=1 + 1e-9) or kept <= 2
+
+
+@pytest.mark.parametrize("pixels_at_a_time", [1, 100, 2000, 10_000])
+@pytest.mark.parametrize("resample", get_args(Resample))
+def test_bands_of_rows_give_what_the_whole_gives(
+    pixels_at_a_time: int, resample: Resample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
+    monkeypatch.setattr(preprocess, "_PIXELS_AT_A_TIME", pixels_at_a_time)
+    part = preprocess.resize_part(Image.fromarray(pixels), slice(3, 80), slice(5, 60), 32, resample)
+    assert np.array_equal(part, resize(np.ascontiguousarray(pixels[3:80, 5:60]), (32, 32), resample))

@@ -1,10 +1,12 @@
 """Views read by other processes, for a training on a graphics card.
 
-Threads share Python's lock. A step hands a thousand small operations to the card; each gives the lock away and waits
-until a reader lets go of it again, which takes ten times as long as the operation (docs/benchmarks.md, "Workers").
+Threads share Python's lock. A training step hands a thousand small operations to the card; each gives the lock away
+and waits until a reader lets go of it again, which takes ten times as long as the operation (docs/benchmarks.md,
+"Workers").
 
-The processes are plain programs: those of ``multiprocessing`` would run the user's own script once more. Asked by a
-line of JSON, one answers with a line of JSON and the pixels.
+Why not ``concurrent.futures``: its processes import the user's script once more, which fails in a script without
+``if __name__ == "__main__"``, and a batch passes through two pickles, which takes four times as long and holds this
+process's lock. These are plain programs instead. A request is a line of JSON, the answer a line of JSON and the raw pixels.
 """
 
 import contextlib
