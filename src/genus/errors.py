@@ -11,6 +11,7 @@
 A message says what, which file or key, why, and what to do next.
 """
 
+import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -67,3 +68,28 @@ def listing(names: Iterable[str], most: int = 5) -> str:
 def plural(number: int, noun: str) -> str:
     """``1 link``, ``2,000 links``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def install_hint(extra: str) -> str:
+    """The command that adds ``extra`` to this installation of genus: from a folder, from a repository, or by name.
+
+    Where a folder was installed, pip's own record says which, and whether the installation is editable.
+    """
+    from importlib.metadata import PackageNotFoundError, distribution  # all three are slow to import
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    try:
+        origin = json.loads(distribution("genus").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        origin = {}
+    if "vcs_info" in origin:
+        return f'pip install "genus[{extra}] @ {origin["vcs_info"]["vcs"]}+{origin["url"]}"'
+    folder = Path(url2pathname(urlsplit(origin.get("url", "")).path))
+    if "dir_info" not in origin or not (folder / "constraints.txt").is_file():
+        return f'pip install "genus[{extra}]"'
+    editable = "-e " if origin["dir_info"].get("editable") else ""
+    folder = Path() if folder.samefile(Path()) else folder
+    constraints = str(folder / "constraints.txt")
+    quoted = f'"{constraints}"' if " " in constraints else constraints
+    return f'pip install -c {quoted} {editable}"{folder}[{extra}]"'

@@ -79,12 +79,14 @@ class Run:
         without ``--resume``, or other files; MachineError when it cannot be written.
         """
         folder = config.out or _next_free(config, model)
+        run = cls(folder, on_event)
         _require_no_other_files(folder)
+        run._require_not_finished()
         made = not folder.exists()
         make_folder(folder)
-        run = cls(folder, on_event)
         with run._locked():
-            run._require_startable(config.resume)
+            run._require_not_finished()  # it may have been, just now
+            run._require_resume(config.resume)
             probe_writable(folder)
             remove_leftovers(folder)
             new = not (folder / CONFIG).exists()
@@ -94,29 +96,33 @@ class Run:
                 if new:
                     run._forget_failed_start(made)
                 raise
-        for name in (OWNER, LOCK):
-            (folder / name).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
+        lock = FileLock(self / LOCK)
         try:
-            lock = FileLock(self / LOCK, timeout=0)
-            with lock:
-                (self / OWNER).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
-                yield
+            lock.acquire(timeout=0)
+            (self / OWNER).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
         except Timeout as error:
             owner = self._read(OWNER, bytes.decode, "another process")
             raise MachineError(
                 f"{self.folder} is being written by {owner}. Wait for it, stop it, or choose another --out."
             ) from error
         except OSError as error:
-            raise MachineError(
-                f"Cannot write {self.folder}: {error.strerror or error}. Choose another --out."
-            ) from error
+            reason = error.strerror or str(error)
+            raise MachineError(f"Cannot write {self.folder}: {reason}. Choose another --out.") from error
+        try:
+            yield
+        finally:
+            (self / OWNER).unlink(missing_ok=True)
+            lock.release()
+            (self / LOCK).unlink(missing_ok=True)
 
-    def _require_startable(self, resume: bool) -> None:
+    def _require_not_finished(self) -> None:
         if (self / DESCRIPTION).exists():
             raise UsageError(f"{self.folder} holds a finished run, which is never overwritten. Choose another --out.")
+
+    def _require_resume(self, resume: bool) -> None:
         if (self / CONFIG).exists() and not resume:
             raise UsageError(
                 f"{self.folder} holds an interrupted run. Go on with it: genus train --out {self.folder} --resume. Or "

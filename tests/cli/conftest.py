@@ -46,10 +46,10 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished head-only run on ``drawn``, whose 77 pictures can show an error of at most 0.2."""
+    """A finished head-only run on ``drawn``, whose 75 pictures can show an error of at most 0.5."""
     out = tmp_path_factory.mktemp("runs") / "run"
     assert (
-        run(["train", str(drawn), "--out", str(out), "--epochs", "30", "--lr", "1e-3", "--max-error", "0.2", *FAST])
+        run(["train", str(drawn), "--out", str(out), "--epochs", "30", "--lr", "1e-3", "--max-error", "0.5", *FAST])
         == 0
     )
     return out

@@ -14,6 +14,7 @@ from PIL import Image
 
 from genus.data import inspect
 from genus.data.decode import read
+from genus.features import known_files
 from genus.features.cache import cache_root, tables
 from genus.features.extractor import FeatureExtractor
 from tests.cli.conftest import FAST, SPECIES, Genus
@@ -57,7 +58,7 @@ def test_another_head_or_seed_computes_nothing_again(
 def test_a_second_run_opens_only_files_that_have_changed(
     genus: Genus, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspect, "SETTLED_AFTER", 0.0)
+    monkeypatch.setattr(known_files, "SETTLED_AFTER", 0.0)
     photos = tmp_path / "photos"
     shutil.copytree(drawn, photos)
     time.sleep(0.05)
@@ -93,14 +94,12 @@ def test_new_pictures_alone_are_computed_wherever_the_old_ones_lie(genus: Genus,
     assert rows() == 110
 
 
-@pytest.mark.parametrize(
-    "flags", [["--precision", "fp32"], ["--image-size", "96"], ["--engine", "openvino"]], ids=lambda flags: flags[0]
-)
+@pytest.mark.parametrize("flags", [["--image-size", "96"], ["--engine", "openvino"]], ids=lambda flags: flags[0])
 def test_what_changes_the_features_has_a_table_of_its_own(
     flags: list[str], genus: Genus, drawn: Path, tmp_path: Path
 ) -> None:
     common = ["--model", "efficientnet_lite0", "--epochs", "3", "--device", "cpu"]
-    base = {"--precision": "bf16", "--image-size": "64", "--engine": "torch"}
+    base = {"--precision": "fp32", "--image-size": "64", "--engine": "torch"}
     for name, options in (("a", base), ("b", base | dict([flags]))):
         words = [word for option in options.items() for word in option]
         assert genus("train", drawn, "--out", tmp_path / name, *common, *words).code == 0
@@ -169,3 +168,10 @@ def test_cache_is_shown_and_cleared(genus: Genus, drawn: Path, tmp_path: Path) -
     assert "90" in shown.splitlines()[1]
     assert "0.5 MB freed" in genus("cache", "--clear").out
     assert genus("cache").out.endswith(": 0.0 MB in all.\n")
+
+
+def test_pictures_that_decide_or_test_are_seen_in_fp32(genus: Genus, drawn: Path, tmp_path: Path) -> None:
+    """Whatever precision the head learns from: prediction computes in fp32."""
+    command = ["--model", "efficientnet_lite0", "--epochs", "3", "--device", "cpu", "--image-size", "64"]
+    assert genus("train", drawn, "--out", tmp_path / "a", *command, "--precision", "bf16").code == 0
+    assert sorted(table.about["precision"] for table in tables(cache_root())) == ["bf16", "fp32"]

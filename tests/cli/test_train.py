@@ -74,7 +74,7 @@ def test_evaluate_says_the_same_numbers_again(genus: Genus, trained: Path, drawn
     assert f"on {before['test']['n']} pictures" in result.out
     assert len((run / "test_openings.jsonl").read_text().splitlines()) == 2
 
-    other = genus("evaluate", run, drawn)
+    other = genus("evaluate", run, drawn, "--all-pictures")
     assert other.code == 0
     numbers = json.loads((run / "evaluate-flowers" / "metrics.json").read_text())
     assert numbers["test"]["n"] == 90
@@ -155,7 +155,7 @@ def test_interrupted_training_resumes_to_the_same_weights(drawn: Path, tmp_path:
     process.wait()
     again = subprocess.run([*command, "--out", killed], check=False, env=environment, capture_output=True, text=True)
     assert again.returncode == 2
-    assert "Add --resume" in again.stderr
+    assert "--resume" in again.stderr
     resumed = subprocess.run(
         [*command, "--out", killed, "--resume"], check=True, env=environment, capture_output=True, text=True
     )

@@ -1,14 +1,19 @@
 """The decoder: the table of odd files, random damage, orientations, geometry, warnings, threads."""
 
+import io
+import os
 import re
+import socket
 import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -16,7 +21,7 @@ from PIL import Image
 from genus.data.decode import decode, open_rgb, read
 from genus.data.formats import FileKind, sniff
 from genus.data.preprocess import fit
-from genus.errors import PictureError
+from genus.errors import PictureError, install_hint
 from genus.types import Preprocess
 from tests import corpus
 from tests.corpus import BAD, CASES, SOUND, Case
@@ -250,6 +255,80 @@ def test_files_that_cannot_be_read() -> None:
             decode(closed, SMALL)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX files")
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "linked.jpg").symlink_to("/dev/zero")
+    (tmp_path / "folder.jpg").mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s.jpg"))
+        for name, what in {"pipe": "a named pipe", "linked": "a device", "folder": "a folder", "s": "a socket"}.items():
+            with pytest.raises(PictureError, match=f"is {what}, not a file"):
+                decode(tmp_path / f"{name}.jpg", SMALL)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX files")
+def test_what_becomes_a_pipe_before_it_is_opened_blocks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pipe.jpg"
+    path.write_bytes(WHOLE["JPEG"])
+    as_file = path.stat()
+    path.unlink()
+    os.mkfifo(path)
+    monkeypatch.setattr(os, "stat", lambda *_, **__: as_file)
+    with pytest.raises(PictureError, match="is a named pipe"):
+        read(path)
+
+
+def test_everything_that_is_a_picture_in_python(tmp_path: Path) -> None:
+    """Gives what its file gives."""
+    path = tmp_path / "picture.png"
+    path.write_bytes(WHOLE["PNG"])
+    expected = decode(path, SMALL)
+    pixels = np.asarray(Image.open(path))
+    with path.open("rb") as file:
+        sources = [
+            str(path),
+            WHOLE["PNG"],
+            bytearray(WHOLE["PNG"]),
+            memoryview(WHOLE["PNG"]),
+            file,
+            io.BytesIO(WHOLE["PNG"]),
+        ]
+        for source in (*sources, Image.open(path), pixels, np.asfortranarray(pixels), pixels[::-1][::-1]):
+            assert np.array_equal(decode(source, SMALL), expected)
+    grey = pixels[:, :, 0]
+    assert np.array_equal(decode(grey, SMALL), decode(np.stack([grey] * 3, axis=2), SMALL))
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        (None, TypeError, "A picture cannot be a NoneType. Give a path, the bytes of a picture file"),
+        (7, TypeError, "cannot be a int"),
+        ([WHOLE["PNG"]], TypeError, "cannot be a list"),
+        (torch.zeros(3, 8, 8), TypeError, "cannot be a Tensor"),
+        (io.StringIO("text"), TypeError, "Open it with 'rb'"),
+        (np.zeros((8, 8, 3)), TypeError, "an array of float64. Give .* uint8 array of H x W x 3"),
+        (np.zeros((8, 8), np.uint16), TypeError, "an array of uint16"),
+        (np.zeros((8, 8, 4), np.uint8), ValueError, "of the shape 8 x 8 x 4. Give"),
+        (np.zeros((3, 8, 8), np.uint8), ValueError, "of the shape 3 x 8 x 8"),
+        (np.zeros((0, 8, 3), np.uint8), ValueError, "of the shape 0 x 8 x 3"),
+        (np.zeros((), np.uint8), ValueError, "of the shape"),
+        (io.BytesIO(), PictureError, "empty file"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_everything_that_is_none(source: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        decode(source, SMALL)
+
+
+def test_avif_without_a_pillow_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.features.check", lambda _: False)
+    with pytest.raises(PictureError, match="AVIF pictures need a Pillow that was built for them"):
+        decode(WHOLE["AVIF"], SMALL)
+
+
 def test_a_huge_stranger_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "film.jpg"
     with path.open("wb") as file:
@@ -260,7 +339,7 @@ def test_a_huge_stranger_is_not_read(tmp_path: Path) -> None:
 
 def test_heic_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(PictureError, match=re.escape('pip install "genus[heif]"')):
+    with pytest.raises(PictureError, match=re.escape(install_hint("heif"))):
         decode(WHOLE["HEIC"], SMALL)
 
 

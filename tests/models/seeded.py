@@ -3,9 +3,7 @@
 Only the raw integers of PCG64 are used: numpy promises their stream for ever, that of its distributions not.
 """
 
-import functools
 import hashlib
-import importlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -87,27 +85,3 @@ def assert_as_stored(name: str, stages: Sequence[Tensor], logits: Tensor) -> Non
 
 def read_reference(name: str) -> dict[str, Any]:
     return json.loads((REFERENCE / f"{name}.json").read_text())  # type: ignore[no-any-return]
-
-
-@functools.cache
-def import_timm() -> Any:
-    """timm, and torchvision, which it needs."""
-    import_torchvision()
-    return importlib.import_module("timm")
-
-
-@functools.cache
-def import_torchvision() -> Any:
-    """torchvision from PyPI is built for one CUDA torch; beside the CPU torch it misses two operators at import.
-
-    No classification model calls them, so that declaring them is enough.
-    """
-    try:
-        return importlib.import_module("torchvision")
-    except RuntimeError:
-        for operator in ("nms", "qnms"):
-            _TORCHVISION.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        return importlib.import_module("torchvision")
-
-
-_TORCHVISION = torch.library.Library("torchvision", "FRAGMENT")  # what it declares lives as long as it does

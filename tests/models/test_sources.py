@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from huggingface_hub import close_session
 
-from genus.errors import GenusError, MachineError, ModelError
+from genus.errors import GenusError, MachineError, ModelError, install_hint
 from genus.models import sources
 from genus.models.sources import Pretrained, availability, cached, fetch, hub_answers, installed
 from genus.types import Event, Note, Progress
@@ -102,7 +102,7 @@ except MachineError as error:
         f"{hub.url}/{REPO}",
         "--weights FILE",
         "efficientnet_lite0",
-        "genus[demo]",
+        install_hint("demo"),
     ):
         assert word in message
 

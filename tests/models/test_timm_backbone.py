@@ -1,5 +1,6 @@
 """The adapter against timm itself, over families whose features differ in form."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from genus.errors import MachineError, UsageError
+from genus.errors import MachineError, UsageError, install_hint
 from genus.models.backbone import Backbone, replace_head
 from genus.models.registry import preprocess_of
-from genus.models.timm_backbone import TimmBackbone, timm_preprocess
+from genus.models.timm_backbone import TimmBackbone, import_timm, timm_preprocess
 from genus.types import HALF, Preprocess
 from tests.models.closeness import assert_equal, randomise
-from tests.models.seeded import import_timm
 
 CLASSES = 7
 SIZED = {
@@ -140,12 +140,49 @@ def test_weights_that_do_not_exist_or_cannot_be_fetched(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UsageError, match="no pretrained weights"):
         TimmBackbone("test_vit4", CLASSES, pretrained=True)
-    with pytest.raises(MachineError, match=r"Cannot get the weights of timm:resnet18\..*--weights FILE"):
+    with pytest.raises(MachineError, match=r"Cannot get the weights of timm:resnet18: .*--weights FILE"):
         TimmBackbone("resnet18", CLASSES, pretrained=True)
 
 
-@pytest.mark.parametrize("ask", [lambda: TimmBackbone("resnet18", CLASSES), lambda: preprocess_of("timm:resnet18")])
-def test_without_timm_the_message_names_the_extra(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(UsageError, match=r'pip install "genus\[timm\]"'):
+ASK = [lambda: TimmBackbone("resnet18", CLASSES), lambda: preprocess_of("timm:resnet18")]
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose modules hide installed packages; torchvision and timm have not been imported yet."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("timm", "torchvision")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("genus.models.timm_backbone._DECLARED", [])
+    return tmp_path
+
+
+@pytest.mark.parametrize("ask", ASK)
+@pytest.mark.parametrize("missing", ["timm", "torchvision"])
+def test_without_timm_the_message_names_the_extra(
+    ask: Any, missing: str, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (packages / "torchvision.py").touch()
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(
+        UsageError, match=re.escape(f"{missing} is not installed. Install it with: {install_hint('timm')}")
+    ):
         ask()
+
+
+@pytest.mark.parametrize("ask", ASK)
+def test_packages_that_do_not_fit_together_are_told(ask: Any, packages: Path) -> None:
+    (packages / "torchvision.py").write_text("raise RuntimeError('compiled with different CUDA major versions')")
+    with pytest.raises(UsageError, match=r"beside torch .* CUDA major versions\. .*pip install --force-reinstall"):
+        ask()
+
+
+def test_a_torchvision_without_its_operators_can_be_imported(packages: Path) -> None:
+    """As PyPI's beside the CPU build of torch: at import it describes an operator that is not there."""
+    (packages / "torchvision.py").write_text(
+        "import torch\n"
+        "if not hasattr(torch.ops.torchvision, 'nms'):\n"
+        "    raise RuntimeError('operator torchvision::nms does not exist')\n"
+    )
+    (packages / "timm.py").write_text("ready = True")
+    assert import_timm().ready

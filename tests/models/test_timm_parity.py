@@ -1,4 +1,4 @@
-"""VGG and EfficientNet-Lite against timm and torchvision, independent implementations, on the same weights.
+"""Swin, VGG and EfficientNet-Lite against timm and torchvision, independent implementations, on the same weights.
 
 Runs where timm is installed (``scripts/test-timm``). There, ``python -m tests.models.test_timm_parity --write`` also
 writes ``reference/*.json``, against which the default tests compare.
@@ -17,13 +17,12 @@ from torch import Tensor, nn
 from genus.models.backbone import Backbone, module
 from genus.models.layouts import LAYOUTS
 from genus.models.registry import MODELS, build
+from genus.models.timm_backbone import import_timm, import_torchvision
 from tests.models.closeness import assert_equal, outputs_of, randomise
 from tests.models.seeded import (
     REFERENCE,
     assert_as_stored,
     describe,
-    import_timm,
-    import_torchvision,
     seeded_images,
     seeded_state,
 )
@@ -51,6 +50,8 @@ def stages_of(theirs: Any) -> list[nn.Module]:
     """The modules of timm's and torchvision's models whose outputs are those of our stages."""
     if hasattr(theirs, "conv_stem"):
         return [theirs.bn1, *theirs.blocks, theirs.bn2]  # their norms include the activation
+    if hasattr(theirs, "permute"):  # torchvision's Swin: embedding, then blocks and mergings in turn
+        return [theirs.features[0], *theirs.features[1::2], theirs.norm]
     return [layer for layer in theirs.features if isinstance(layer, nn.MaxPool2d)]
 
 
@@ -92,6 +93,15 @@ def test_vgg_equals_timm(name: str, size: int) -> None:
 @pytest.mark.parametrize("name", ["vgg13_bn", "vgg16"])
 def test_vgg_equals_torchvision(name: str, size: int) -> None:
     assert_same_model(name, without_weights(getattr(import_torchvision().models, name)), "torchvision", size)
+
+
+@pytest.mark.parametrize("size", [224, 260])  # torchvision leaves out a patch that is not whole
+@pytest.mark.parametrize(
+    ("name", "theirs"), [("swin_tiny", "swin_t"), ("swin_small", "swin_s"), ("swin_base", "swin_b")]
+)
+def test_swin_equals_torchvision(name: str, theirs: str, size: int) -> None:
+    model = getattr(import_torchvision().models, theirs)(num_classes=CLASSES).eval()
+    assert_same_model(name, model, "torchvision", size)
 
 
 @pytest.mark.parametrize("odd", [False, True])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genus.cli.console import Screen
-from genus.cli.results import show_table
+from genus.cli.results import ends, show_table
 from genus.cli.streams import say
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def compare(
     show_table(
         ("", "run", "accuracy", "95 % interval", "right where the other is wrong"),
         [
-            (name, str(run), f"{e.value:.4f}", f"{e.low:.3f} to {e.high:.3f}", str(alone))
+            (name, str(run), f"{e.value:.4f}", ends(e), str(alone))
             for name, run, e, alone in (
                 ("A", result.run_a, result.a, found.only_a),
                 ("B", result.run_b, result.b, found.only_b),
@@ -47,9 +47,10 @@ def verdict(result: "CompareResult") -> str:
     """The sentence that a person needs."""
     found = result.comparison
     difference = found.difference
+    test = "McNemar's exact test" if found.groups == found.n else f"the sign-flip test of {found.groups} groups"
     numbers = (
-        f"B - A: {100 * difference.value:+.1f} points ({100 * difference.low:+.1f} to {100 * difference.high:+.1f}); "
-        f"p = {found.p_value:.2g} by McNemar's exact test on {found.n} pictures."
+        f"B - A: {100 * difference.value:+.1f} points ({ends(difference, '{:+.1f} to {:+.1f}', 100)}); "
+        f"p = {found.p_value:.2g} by {test} on {found.n} pictures."
     )
     if found.shown:
         return f"{'B' if difference.value > 0 else 'A'} is better.\n{numbers}"

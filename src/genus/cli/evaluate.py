@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genus.cli.console import Screen
-from genus.cli.results import show_evaluation, show_table
+from genus.cli.results import ends, show_evaluation, show_table
 from genus.cli.streams import say
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from genus.workflows.tasks.studies import Suspect
 
 LISTED = 10
+POINTS = "{:+.1f} to {:+.1f}"
 
 
 def evaluate(
@@ -55,7 +56,7 @@ def evaluate(
         found = result.strangers
         say(
             f"{found.n} pictures are of classes that the model does not have: it calls {found.unknown.value:.1%} of "
-            f"them unknown ({found.unknown.low:.1%} to {found.unknown.high:.1%})."
+            f"them unknown ({ends(found.unknown, '{:.1f} to {:.1f}%', 100)})."
         )
         say()
     written = ["report.html", "metrics.json", "confusion.csv", "confusion.png"]
@@ -71,16 +72,13 @@ def evaluate(
 
 def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:
     say()
-    rows = [
-        (str(point.pictures), f"{point.accuracy.value:.4f}", f"{point.accuracy.low:.3f} to {point.accuracy.high:.3f}")
-        for point in curve.points
-    ]
+    rows = [(str(point.pictures), f"{point.accuracy.value:.4f}", ends(point.accuracy)) for point in curve.points]
     show_table(("pictures", "accuracy", "95 % interval"), rows, right=(0, 1))
     say()
     gain = curve.gain
     say(
         f"Twice as many pictures: {100 * gain.value:+.1f} points of accuracy "
-        f"({100 * gain.low:+.1f} to {100 * gain.high:+.1f}), if the curve goes on as it did."
+        f"({ends(gain, POINTS, 100)}), if the curve goes on as it did."
     )
     best = curve.next_class
     if best is None:
@@ -90,7 +88,7 @@ def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:
         assert found
         say(
             f"Photograph next: {classes[best]} ({100 * found.value:+.1f} points of recall for twice as many, "
-            f"{100 * found.low:+.1f} to {100 * found.high:+.1f})."
+            f"{ends(found, POINTS, 100)})."
         )
 
 

@@ -12,6 +12,7 @@ def models() -> None:
 
     Example: genus models
     """
+    from genus.errors import install_hint
     from genus.models.registry import MODELS
     from genus.models.sources import availability
 
@@ -27,4 +28,4 @@ def models() -> None:
         for name, entry in MODELS.items()
     ]
     show_table(("model", "parameters", "GMACs", "input", "licence", "weights"), rows, right=(1, 2, 3))
-    say('Any timm model: --model timm:NAME, after pip install "genus[timm]".')
+    say(f"Any timm model: --model timm:NAME, after {install_hint('timm')}.")

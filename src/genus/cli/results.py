@@ -61,12 +61,17 @@ def show_evaluation(test: "Evaluation | None", sentence: str) -> None:
     say()
 
 
+def ends(estimate: "Estimate", form: str = "{:.3f} to {:.3f}", scale: float = 1.0) -> str:
+    """Both ends of the interval times ``scale``, written by ``form``; where there is none, why."""
+    return form.format(*(scale * end for end in estimate.interval)) if estimate.interval else "too few groups"
+
+
 def _estimate(value: "Estimate | None") -> str:
-    return "-" if value is None else f"{value.value:.3f} ({value.low:.3f}-{value.high:.3f})"
+    return "-" if value is None else f"{value.value:.3f} ({ends(value, '{:.3f}-{:.3f}')})"
 
 
 def _percent(estimate: "Estimate") -> str:
-    return f"{100 * estimate.low:.1f} to {estimate.high:.1%}"
+    return ends(estimate, "{:.1f} to {:.1f}%", 100)
 
 
 def _number(value: float | None) -> str:

@@ -91,7 +91,7 @@ def opened_rgb(
     _ignore_pillow_warnings()
     with _as_picture_errors(kind.name, content, max_pixels):
         opened = open_picture(kind.name, content, at_least, rule)
-        require_room(opened.width, opened.height, opened.pixel_bytes, max_pixels)
+        require_room(opened.width, opened.height, opened.needed, max_pixels)
     with GATE.taking(opened.needed):
         with _as_picture_errors(kind.name, content, max_pixels):
             image = upright_rgb(opened.load(), rule, consume=True)

@@ -9,9 +9,9 @@ from genus.errors import PictureError
 MAX_PIXELS = 178_000_000
 """Width times height that a header may announce; just under the point where Pillow refuses a picture."""
 
-MAX_BYTES = 4 * MAX_PIXELS
-"""Bytes of the decoded pixels. Pillow keeps RGB in 4 bytes a pixel, so only deeper pictures come to this limit first.
-Decoding takes at most about twice as much."""
+MAX_BYTES = 9 * MAX_PIXELS
+"""Bytes of memory that a picture may need from the file's bytes to RGB, in all copies that exist at the same time. With
+8 bits a channel, pixels come to their limit first; deeper pictures, and those whose libraries keep copies, to this."""
 
 MAX_FILE_BYTES = 2**30
 
@@ -19,17 +19,17 @@ SMALL = 2**26
 """Bytes up to which a picture waits for nobody."""
 
 AT_A_TIME = 2**31
-"""Bytes that the larger pictures may take together."""
+"""Bytes that the larger pictures may need together."""
 
 
-def require_room(width: int, height: int, pixel_bytes: int, max_pixels: int) -> None:
-    """Raise PictureError for a picture of more than ``max_pixels``, or whose pixels need more than ``MAX_BYTES``."""
+def require_room(width: int, height: int, needed: int, max_pixels: int) -> None:
+    """Raise PictureError for a picture of more than ``max_pixels``, or one that needs more than ``MAX_BYTES``."""
     if width * height > max_pixels:
         raise PictureError(over_limit(f"{width} x {height} pixels", max_pixels))
-    if (needed := width * height * pixel_bytes) > MAX_BYTES:
+    if needed > MAX_BYTES:
         raise PictureError(
-            f"{width} x {height} pixels of {pixel_bytes} bytes need {needed / 1e9:.1f} GB of memory, over the limit of "
-            f"{MAX_BYTES / 1e9:.1f} GB; save it smaller, or with 8 bits a channel"
+            f"{width} x {height} pixels of this kind need {needed / 1e9:.1f} GB of memory, over the limit of "
+            f"{MAX_BYTES / 1e9:.1f} GB; save the picture smaller, or with 8 bits a channel"
         )
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from genus.types import Preprocess, Resample
 
 _PILLOW_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-_PIXELS_AT_A_TIME = 1 << 22
+_PIXELS_AT_A_TIME = 1 << 18
 
 
 def fit(image: Image.Image, preprocess: Preprocess) -> NDArray[np.uint8]:

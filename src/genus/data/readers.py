@@ -30,7 +30,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from genus.data import bmp, png, tiff
 from genus.data.depth import depth_of, eight_bits
-from genus.errors import PictureError
+from genus.errors import PictureError, install_hint
 from genus.types import DecodeRule
 
 
@@ -41,17 +41,12 @@ class Opened:
     width: int
     height: int
     load: Callable[[], Image.Image]
-    pixel_bytes: int = 4
-    """Bytes of memory that hold a pixel once it is loaded."""
-    working_bytes: int = 8
-    """The same with all that loading it and making RGB of it take."""
-    loaded_pixels: int | None = None
-    """Where fewer are loaded than the header says."""
+    needed: int
+    """Bytes of memory from here to RGB, in all copies that exist at the same time."""
 
-    @property
-    def needed(self) -> int:
-        """Bytes of memory from the beginning to the RGB picture."""
-        return self.working_bytes * (self.loaded_pixels or self.width * self.height)
+
+_IN_PILLOW = 8
+"""Bytes of a pixel that Pillow needs: 4 in one picture, 4 in the next, which is RGB or turned."""
 
 
 def open_picture(kind: str, data: bytes, at_least: int | None, rule: DecodeRule) -> Opened:
@@ -65,23 +60,30 @@ def open_picture(kind: str, data: bytes, at_least: int | None, rule: DecodeRule)
         case "JPEG":
             return _open_jpeg(data, at_least)
         case "PNG":
-            image = png.open_png(data)
-            return Opened(image.width, image.height, partial(png.load_png, image, rule))
+            opened = png.open_png(data)
+            return _opened(opened, partial(png.load_png, opened, rule))
         case "TIFF":
             return _open_tiff(data, rule)
         case "BMP" if header := bmp.read_header(data):
-            return Opened(header.width, header.height, partial(bmp.load_bmp, data, header))
+            pixels = header.width * header.height
+            return Opened(header.width, header.height, partial(bmp.load_bmp, data, header), 12 * pixels)
         case "PNM":
             return _open_pnm(data, rule)
-        case "GIF" | "BMP":
-            return _open_with(GifImageFile if kind == "GIF" else BmpImageFile, data)
+        case "GIF":
+            return _opened(GifImageFile(io.BytesIO(data)))
+        case "BMP":
+            return _opened(BmpImageFile(io.BytesIO(data)))
         case _:
-            return _open_with(_CODECS[kind](), data, working_bytes=16)  # these libraries keep copies of their own
+            image = _CODECS[kind]()(io.BytesIO(data))
+            copies = 4 * len(image.getbands()) if kind == "JPEG 2000" else 12  # that the library keeps; measured
+            return _opened(image, pixel_bytes=_IN_PILLOW + copies)
 
 
-def _open_with(opener: type[ImageFile.ImageFile], data: bytes, working_bytes: int = 8) -> Opened:
-    image = opener(io.BytesIO(data))
-    return Opened(image.width, image.height, partial(_loaded, image), working_bytes=working_bytes)
+def _opened(
+    image: ImageFile.ImageFile, load: Callable[[], Image.Image] | None = None, pixel_bytes: int = _IN_PILLOW
+) -> Opened:
+    width, height = image.size
+    return Opened(width, height, load or partial(_loaded, image), pixel_bytes * width * height)
 
 
 def _loaded(image: ImageFile.ImageFile) -> Image.Image:
@@ -95,7 +97,10 @@ def _open_jpeg(data: bytes, at_least: int | None) -> Opened:
     width, height = image.size
     if at_least is not None:
         image.draft(None, (at_least, at_least))
-    return Opened(width, height, partial(_loaded, image), loaded_pixels=image.width * image.height)
+    needed = _IN_PILLOW * image.width * image.height
+    if image.info.get("progressive"):
+        needed += 6 * width * height  # libjpeg then keeps all coefficients, of 2 bytes
+    return Opened(width, height, partial(_loaded, image), needed)
 
 
 @cache
@@ -116,7 +121,7 @@ def _open_tiff(data: bytes, rule: DecodeRule) -> Opened:
     tags = tiff.Tags(data)
     if tiff.is_for_pillow(tags):
         try:
-            return _open_with(TiffImageFile, data)
+            return _opened(TiffImageFile(io.BytesIO(data)))
         except SyntaxError as error:  # a layout that Pillow has no mode for
             if "mode" not in str(error):
                 raise
@@ -128,7 +133,8 @@ def _open_tiff(data: bytes, rule: DecodeRule) -> Opened:
         image.getexif()[0x0112] = tags.number(0x0112, 1)
         return image
 
-    return Opened(layout.width, layout.height, load, layout.pixel_bytes, 2 * layout.pixel_bytes + 4)
+    needed = (2 * layout.pixel_bytes + 4) * layout.width * layout.height  # twice: as bytes, and as numbers
+    return Opened(layout.width, layout.height, load, needed)
 
 
 def _open_pnm(data: bytes, rule: DecodeRule) -> Opened:
@@ -149,14 +155,14 @@ def _open_pnm(data: bytes, rule: DecodeRule) -> Opened:
         grey = np.asarray(image).astype(np.uint16)
         return Image.fromarray(eight_bits(grey, depth_of(grey, 16, rule) if highest == 65535 else 16))
 
-    return Opened(image.width, image.height, load, working_bytes=12)
+    return _opened(image, load, 12)
 
 
 def _heif() -> type[ImageFile.ImageFile]:
     try:
         from pillow_heif import HeifImageFile
     except ImportError as error:
-        raise PictureError('HEIC pictures need an extra: pip install "genus[heif]"') from error
+        raise PictureError(f"HEIC pictures need an extra: {install_hint('heif')}") from error
     opener: type[ImageFile.ImageFile] = HeifImageFile
     return opener
 

@@ -13,7 +13,7 @@ from genus.engine import openvino_engine
 from genus.engine.openvino_engine import OpenVinoEngine
 from genus.engine.stream import Engine
 from genus.engine.torch_engine import LONG, TorchEngine, compile_or_leave
-from genus.errors import UsageError
+from genus.errors import UsageError, install_hint
 from genus.types import EngineName, Note, OnEvent, Precision, Preprocess
 
 SHORT = 5.0  # seconds of work below which nothing is measured: torch is there already
@@ -27,9 +27,7 @@ def require_engine(name: EngineName, device: torch.device) -> None:
     if name not in get_args(EngineName):
         raise UsageError(f"There is no engine '{name}'. Choose one of {', '.join(get_args(EngineName))}.")
     if name == "openvino" and not openvino_engine.installed():
-        raise UsageError(
-            'OpenVINO is not installed. Install it with: pip install "genus[fast]", or use --engine torch.'
-        )
+        raise UsageError(f"OpenVINO is not installed. Install it with: {install_hint('fast')}, or use --engine torch.")
     if name == "openvino" and device.type != "cpu":
         raise UsageError(f"--engine openvino computes on the processor, not on {device}. Add --device cpu.")
 

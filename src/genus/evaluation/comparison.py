@@ -1,23 +1,29 @@
 """Is one model better than another on the same pictures, or is it chance?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genus.evaluation.binomial import chances
-from genus.evaluation.intervals import CONFIDENCE, Estimate, Z
+from genus.evaluation.beta import incomplete_beta
+from genus.evaluation.intervals import CONFIDENCE, Estimate, Groups, Z, difference, effective_sizes
 
 POWER = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``n`` pictures; how many only A or only B named rightly; accuracy of B minus that of A; the chance of counts as
-    uneven as these between equally good models; pictures needed to show a difference of this size (None: of 0)."""
+    """Models A and B on the same ``n`` pictures, which belong to ``groups`` independent groups.
+
+    ``only_a``, ``only_b``: pictures that only A or only B names rightly. ``difference``: accuracy of B minus that of A.
+    ``p_value``: the chance of a difference at least as large between equally good models. ``needed``: pictures of this
+    kind that would show a difference of this size (None for no difference, and for too few groups).
+    """
 
     n: int
+    groups: int
     only_a: int
     only_b: int
     difference: Estimate
@@ -30,25 +36,48 @@ class Comparison:
         return self.p_value < 1 - CONFIDENCE
 
 
-def compare(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> Comparison:
-    """Compare by which pictures (N each, the same ones, at least one) A and B name rightly.
+def compare(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_], groups: Groups | None = None) -> Comparison:
+    """Compare A and B by which pictures each names rightly (N each, the same ones, at least one).
 
-    McNemar's test in its exact form; the interval of Bonett & Price (2012, adjusted Wald for paired proportions);
-    the number of pictures for a power of 80 % by Connor (1987).
+    ``groups`` (N): which pictures belong together. The p-value is that of the sign-flip test, exact: between equally
+    good models, the difference within each group is as likely to be in favour of A as of B. For single pictures this is
+    McNemar's exact test. The number of pictures gives a power of 80 % (Connor 1987).
     """
     n, only_a, only_b = len(right_a), int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    a, b = (only_a + 1) / (n + 2), (only_b + 1) / (n + 2)
-    half = Z * ((a + b - (b - a) ** 2) / (n + 2)) ** 0.5
-    value = (only_b - only_a) / n
-    difference = Estimate(value, max(b - a - half, -1.0), min(b - a + half, 1.0))
-    fewer = np.arange(min(only_a, only_b) + 1)
-    p_value = min(1.0, 2 * float(chances(fewer, np.full_like(fewer, only_a + only_b), 0.5).sum()))
-    return Comparison(n, only_a, only_b, difference, p_value, _needed((only_a + only_b) / n, value))
+    gains = right_b.astype(np.float64) - right_a
+    gain = difference(gains, 1.0, groups)
+    (effective,) = effective_sizes(gains, np.zeros(n, np.int64), 1, groups)
+    members = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    p_value = _sign_flip_p_value(np.bincount(members, gains).astype(np.int64).tolist())
+    needed = None
+    if gain.value and gain.interval:
+        needed = int(np.ceil(_pictures_needed((only_a + only_b) / n, gain.value) * n / effective))
+    return Comparison(n, int(members.max()) + 1, only_a, only_b, gain, p_value, needed)
 
 
-def _needed(discordant: float, difference: float) -> int | None:
-    if not difference:
-        return None
-    z_power = NormalDist().inv_cdf(POWER)
-    root = Z * discordant**0.5 + z_power * max(discordant - difference**2, 0.0) ** 0.5
-    return int(np.ceil((root / difference) ** 2))
+def _sign_flip_p_value(gains: Sequence[int]) -> float:
+    """The chance that |sum of gains| is at least as large when each of ``gains`` gets a random sign.
+
+    Where all are of one size, the sum is binomial. Otherwise its distribution is the inverse Fourier transform of the
+    product of their cosines.
+    """
+    sizes, counts = np.unique([abs(gain) for gain in gains if gain], return_counts=True)
+    if not len(sizes):
+        return 1.0
+    total, groups = abs(sum(gains)), int(counts.sum())
+    if len(sizes) == 1:
+        fewer = (groups - total // int(sizes[0])) // 2
+        return min(1.0, 2 * float(incomplete_beta(groups - fewer, fewer + 1, 0.5)))
+    largest = int(sizes @ counts)
+    angles = 2 * np.pi * np.arange(2 * largest + 1) / (2 * largest + 1)
+    transformed = np.ones(len(angles))
+    for size, count in zip(sizes, counts, strict=True):
+        transformed *= np.cos(angles * size) ** count
+    chances = np.fft.ifft(transformed).real  # of the sums 0 .. largest, then -largest .. -1
+    outside = chances[total : len(chances) - total + 1].sum() if total else 1.0
+    return float(np.clip(outside, 2.0 ** (1 - groups), 1.0))  # no smaller chance exists
+
+
+def _pictures_needed(discordant: float, difference: float) -> float:
+    root = Z * discordant**0.5 + NormalDist().inv_cdf(POWER) * max(discordant - difference**2, 0.0) ** 0.5
+    return (root / difference) ** 2

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from genus.evaluation.intervals import Estimate, bootstrap, wilson
+from genus.evaluation.intervals import Estimate, Groups, difference, differences, share, shares
 
 SHARES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 RECENT = 0.3
@@ -15,7 +15,8 @@ RECENT = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """``pictures`` trained on (mean of the folds), accuracy and recall of each class (None without pictures)."""
+    """Trained on ``share`` (0..1) of the pictures, which are ``pictures`` (mean over the folds): the accuracy, and the
+    recall of each class (None without pictures)."""
 
     share: float
     pictures: int
@@ -35,8 +36,8 @@ class LearningCurve:
     @property
     def next_class(self) -> int | None:
         """The class to photograph next: of those whose recall surely still rises, the one that rises most."""
-        rising = [k for k, gain in enumerate(self.gains) if gain and gain.low > 0]
-        return max(rising, key=lambda k: self.gains[k].value, default=None)  # type: ignore[union-attr]
+        rising = {k: gain.value for k, gain in enumerate(self.gains) if gain and gain.low is not None and gain.low > 0}
+        return max(rising, key=rising.__getitem__, default=None)
 
 
 def learning_curve(
@@ -44,32 +45,20 @@ def learning_curve(
     pictures: Sequence[int],
     labels: NDArray[np.integer],
     classes: int,
-    groups: NDArray[np.integer],
+    groups: Groups | None = None,
 ) -> LearningCurve:
-    """``right`` S x N: was each picture named rightly by a model trained on each of ``SHARES`` of the others.
+    """The curve from ``right`` (S x N): after training on each of ``SHARES``, was each other picture named rightly?
 
-    The gains are slopes over log2(share), from ``RECENT`` on, with intervals that draw the groups of pictures anew.
+    ``pictures`` (S) are the pictures trained on, ``labels`` (N) the true class numbers, and ``groups`` (N) says which
+    pictures belong together. Gains are slopes over log2(share), from ``RECENT`` on, by least squares.
     """
-    support = np.bincount(labels, minlength=classes)
-    correct = np.stack([np.bincount(labels, one, classes) for one in right]).astype(np.int64)
     points = tuple(
-        Point(
-            share,
-            count,
-            wilson(int(row.sum()), len(labels)),
-            tuple(wilson(int(r), int(n)) if n else None for r, n in zip(row, support, strict=True)),
-        )
-        for share, count, row in zip(SHARES, pictures, correct, strict=True)
+        Point(part, count, share(here, groups), shares(here, labels, classes, groups))
+        for part, count, here in zip(SHARES, pictures, right, strict=True)
     )
     recent = np.array(SHARES) >= RECENT
     doublings = np.log2(np.array(SHARES)[recent])
     weights = (doublings - doublings.mean()) / np.square(doublings - doublings.mean()).sum()
-    slope = weights @ right[recent]  # of each picture
-
-    def gains(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        here = np.bincount(labels, counts, classes)
-        by_class = np.bincount(labels, counts * slope, classes) / np.maximum(here, 1)
-        return np.append(by_class, counts @ slope / counts.sum())
-
-    *by_class, gain = bootstrap(gains, groups)
-    return LearningCurve(points, gain, tuple(one if n else None for one, n in zip(by_class, support, strict=True)))
+    slopes, steepest = weights @ right[recent], float(weights[weights > 0].sum())  # of each picture, and possible
+    gains = differences(slopes, steepest, labels, classes, groups)
+    return LearningCurve(points, difference(slopes, steepest, groups), gains)

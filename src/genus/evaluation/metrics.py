@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genus.evaluation.calibration import Calibration, calibration
-from genus.evaluation.intervals import Estimate, bootstrap, wilson
+from genus.evaluation.intervals import Estimate, Groups, share, shares
 
 TOP_K = (2, 3, 5)
 
 
 @dataclass(frozen=True, slots=True)
 class Averages:
-    """Precision, recall and F1 (0..1) averaged over classes, with bootstrap intervals."""
+    """Precision, recall and F1 (0..1) averaged over classes."""
 
     precision: Estimate
     recall: Estimate
@@ -30,7 +30,7 @@ class Averages:
 
 @dataclass(frozen=True, slots=True)
 class ClassResult:
-    """``n`` pictures of one class and how they fared (0..1, or None where undefined), with Wilson intervals."""
+    """``n`` pictures of one class and how they fared (0..1, or None where undefined)."""
 
     label: str
     n: int
@@ -41,8 +41,8 @@ class ClassResult:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the model answered with confidence: the share of pictures, and of the errors among them (None without any),
-    where ``max_error`` was asked for."""
+    """The answers that count as known, where errors of at most ``max_error`` were asked for: their share of all
+    pictures, and the share of errors among them (None without any)."""
 
     max_error: float
     share: Estimate
@@ -51,15 +51,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """All numbers of one evaluation of ``n`` pictures.
+    """All numbers of one evaluation of ``n`` pictures, which belong to ``groups`` independent groups.
 
-    ``accuracy`` and the values of ``top_k`` lie in 0..1 and have Wilson intervals; ``calibration`` is that of the
-    probabilities as they are given out, ``uncalibrated`` that of the logits at temperature 1; ``confusion`` is K x K
-    int64, rows = truth, columns = prediction, in the order of ``per_class``; ``known`` is None where the model has no
-    rule for that.
+    ``accuracy`` and the values of ``top_k`` lie in 0..1; ``calibration`` is that of the probabilities as they are given
+    out, ``uncalibrated`` that of the logits at temperature 1; ``confusion`` is K x K int64, rows = truth, columns =
+    prediction, in the order of ``per_class``; ``known`` is None where the model has no rule for that.
     """
 
     n: int
+    groups: int
     accuracy: Estimate
     top_k: dict[int, Estimate]
     macro: Averages
@@ -78,14 +78,15 @@ def evaluate(
     classes: Sequence[str],
     *,
     temperature: float = 1.0,
-    groups: NDArray[np.integer] | None = None,
+    groups: Groups | None = None,
     known: NDArray[np.bool_] | None = None,
     max_error: float = 0.0,
 ) -> Evaluation:
     """Hold ``logits`` (N x K, finite) against the true class numbers ``labels`` (N, 0..K-1).
 
     The prediction is the class with the highest logit, among equals the one that comes first. ``groups`` (N) says which
-    pictures belong together, ``known`` (N) which answers count by a rule that allows ``max_error``.
+    pictures belong together (None: each is alone), and all intervals are by group. ``known`` (N) says which answers
+    count by a rule that allows ``max_error``.
 
     Raises ValueError for shapes that do not match, no pictures at all, a label outside of 0..K-1, and a logit that is
     no finite number.
@@ -93,22 +94,53 @@ def evaluate(
     _require_sound(logits, labels, classes)
     values = logits.astype(np.float64)
     predictions, ranks = values.argmax(axis=1), _ranks(values, labels)
+    right = predictions == labels
     confusion = np.bincount(labels * len(classes) + predictions, minlength=len(classes) ** 2)
     confusion = confusion.reshape(len(classes), len(classes))
-    macro, weighted = _averages(labels, predictions, len(classes), np.arange(len(labels)) if groups is None else groups)
+    macro, weighted = averages(labels, predictions, len(classes), groups)
     return Evaluation(
         n=len(labels),
-        accuracy=wilson(int((predictions == labels).sum()), len(labels)),
-        top_k={k: wilson(int((ranks < k).sum()), len(labels)) for k in TOP_K if k <= len(classes)},
+        groups=len(labels) if groups is None else len(np.unique(groups)),
+        accuracy=share(right, groups),
+        top_k={k: share(ranks < k, groups) for k in TOP_K if k <= len(classes)},
         macro=macro,
         weighted=weighted,
         calibration=calibration(values / temperature, labels),
         uncalibrated=calibration(values, labels),
         temperature=temperature,
-        per_class=_per_class(classes, confusion),
+        per_class=_per_class(classes, labels, predictions, groups),
         confusion=confusion,
-        known=None if known is None else _known(known, predictions == labels, max_error),
+        known=None if known is None else _known(known, right, max_error, groups),
     )
+
+
+def averages(
+    labels: NDArray[np.integer], predictions: NDArray[np.integer], classes: int, groups: Groups | None = None
+) -> tuple[Averages, Averages]:
+    """Macro and weighted averages for class numbers ``labels`` and ``predictions`` (N each, 0..``classes`` - 1).
+
+    Each is a weighted share of right answers. Precision gives every answer the weight of its predicted class over the
+    predictions of that class, recall that of the true class over its pictures, and F1 both over the sum of the two.
+    """
+    support, predicted = (np.bincount(numbers, minlength=classes) for numbers in (labels, predictions))
+    right = np.bincount(labels, labels == predictions, classes)
+    there = support > 0
+    f1 = 2 * right / np.maximum(support + predicted, 1)
+    rows, missing, bias = [], [], []
+    for weight in (there / there.sum(), support / support.sum()):
+        by_both = weight / np.maximum(support + predicted, 1)
+        rows += [
+            (weight / np.maximum(predicted, 1))[predictions],
+            (weight / np.maximum(support, 1))[labels],
+            by_both[labels] + by_both[predictions],
+        ]
+        missing += [weight[predicted == 0].sum(), 0.0, 0.0]
+        bias += [0.0, 0.0, by_both @ (f1 * (1 - f1))]
+    number, count = np.repeat(np.arange(len(rows)), len(labels)), len(rows)
+    everyone = None if groups is None else np.tile(groups, count)
+    found = shares(np.tile(labels == predictions, count), number, count, everyone, np.concatenate(rows))
+    scores = [_average(*one) for one in zip(found, missing, bias, strict=True)]
+    return Averages(*scores[:3]), Averages(*scores[3:])
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -120,6 +152,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
     }
     return {
         "n": evaluation.n,
+        "groups": evaluation.groups,
         "accuracy": asdict(evaluation.accuracy),
         "top_k": {str(k): asdict(value) for k, value in evaluation.top_k.items()},
         **averages,
@@ -146,32 +179,24 @@ def _require_sound(logits: NDArray[np.floating], labels: NDArray[np.integer], cl
         raise ValueError("Some logits are no finite numbers.")
 
 
-def _known(known: NDArray[np.bool_], right: NDArray[np.bool_], max_error: float) -> Known:
-    answered = int(known.sum())
-    error = wilson(int((known & ~right).sum()), answered) if answered else None
-    return Known(max_error, wilson(answered, len(known)), error)
+def _known(known: NDArray[np.bool_], right: NDArray[np.bool_], max_error: float, groups: Groups | None) -> Known:
+    error = share(~right[known], None if groups is None else groups[known]) if known.any() else None
+    return Known(max_error, share(known, groups), error)
 
 
-def _averages(
-    labels: NDArray[np.integer], predictions: NDArray[np.integer], classes: int, groups: NDArray[np.integer]
-) -> tuple[Averages, Averages]:
-    """Macro and weighted averages; the intervals come from drawing the groups anew."""
+def _average(defined: Estimate | None, missing: float, bias: float) -> Estimate:
+    """The average over all classes from that over the classes where it is ``defined``.
 
-    def averages(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        support, predicted = (np.bincount(numbers, counts, classes) for numbers in (labels, predictions))
-        right = np.bincount(labels, counts * (labels == predictions), classes)
-        scores = np.stack(
-            [
-                right / np.maximum(predicted, 1),
-                right / np.maximum(support, 1),
-                2 * right / np.maximum(support + predicted, 1),
-            ]
-        )
-        there = support > 0
-        return np.concatenate([scores @ there / there.sum(), scores @ support / support.sum()])
-
-    found = bootstrap(averages, groups)
-    return Averages(*found[:3]), Averages(*found[3:])
+    Classes with the weight ``missing`` count as 0 and could be anything. ``bias`` is by how much too low the average is
+    expected to be: F1 is a ratio of two counts, F1 (1 - F1) / (pictures + predictions) below its truth on average.
+    """
+    if defined is None:
+        return Estimate(0.0, 0.0, 1.0)
+    value = (1 - missing) * defined.value
+    if defined.low is None or defined.high is None:
+        return Estimate(value, None, None)
+    low, high = ((1 - missing) * end + bias for end in (defined.low, defined.high))
+    return Estimate(value, min(low, value), min(max(high, value) + missing, 1.0))
 
 
 def _ranks(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -182,17 +207,18 @@ def _ranks(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[
     return ahead.sum(axis=1)
 
 
-def _per_class(classes: Sequence[str], confusion: NDArray[np.int64]) -> tuple[ClassResult, ...]:
-    counts = zip(
-        confusion.diagonal().tolist(), confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist(), strict=True
-    )
+def _per_class(
+    classes: Sequence[str],
+    labels: NDArray[np.integer],
+    predictions: NDArray[np.integer],
+    groups: Groups | None,
+) -> tuple[ClassResult, ...]:
+    right, count = labels == predictions, len(classes)
+    support, predicted = np.bincount(labels, minlength=count), np.bincount(predictions, minlength=count)
+    hits = np.bincount(labels, right, count)
+    f1 = (2 * hits / np.maximum(support + predicted, 1)).tolist()
+    precision, recall = shares(right, predictions, count, groups), shares(right, labels, count, groups)
     return tuple(
-        ClassResult(
-            label=label,
-            n=support,
-            precision=wilson(right, predicted) if predicted else None,
-            recall=wilson(right, support) if support else None,
-            f1=2 * right / (support + predicted) if support else None,
-        )
-        for label, (right, support, predicted) in zip(classes, counts, strict=True)
+        ClassResult(label, n, precision[k], recall[k], f1[k] if n else None)
+        for k, (label, n) in enumerate(zip(classes, support.tolist(), strict=True))
     )

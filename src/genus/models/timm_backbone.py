@@ -9,6 +9,7 @@ taken out and becomes ``head``; what is left of ``forward_head`` is ``pool``. Fe
                                    before the patch tokens: B x (P + 1)·C x h x w, as in our own ViT
 """
 
+import importlib
 import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -16,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from genus.errors import MachineError, UsageError, nearest
+from genus.errors import MachineError, UsageError, install_hint, nearest
 from genus.models.backbone import Tail, features_for_cam, parameter_groups
 from genus.types import Preprocess
 
@@ -156,21 +157,51 @@ def timm_preprocess(timm_name: str) -> Preprocess:
     )
 
 
-def _timm() -> Any:
-    """The package, or UsageError. RuntimeError is what torchvision, which timm needs, raises beside another torch."""
+def import_timm() -> Any:
+    """The package timm. Raises UsageError that says what is missing or does not fit together."""
     try:
-        import timm
-    except (ImportError, RuntimeError) as error:
+        import_torchvision()
+        return importlib.import_module("timm")
+    except ModuleNotFoundError as error:
         raise UsageError(
-            f"Models named timm:NAME need the extra timm, which cannot be imported: {error}. "
-            'Install it with: pip install "genus[timm]"'
+            f"Models named timm:NAME need the extra timm, and {error.name} is not installed. Install it with: "
+            f"{install_hint('timm')}"
         ) from error
-    return timm
+    except Exception as error:  # whatever two packages can raise that were not built for each other
+        build = f"cu{torch.version.cuda.replace('.', '')}" if torch.version.cuda else "cpu"
+        raise UsageError(
+            f"Models named timm:NAME need timm and torchvision, which cannot be imported beside torch "
+            f"{torch.__version__}: {error}. Install the torchvision that was built for this torch: pip install "
+            f"--force-reinstall --no-deps torchvision --index-url https://download.pytorch.org/whl/{build}"
+        ) from error
+
+
+_DECLARED: list[torch.library.Library] = []
+"""What it declares lives as long as the object does."""
+
+
+def import_torchvision() -> Any:
+    """The package torchvision, which timm needs, also where it was built for another torch.
+
+    PyPI's is built for CUDA. Beside the CPU build of torch its operators cannot be loaded, and its import ends because
+    it has a rule for two of them. No network that classifies calls these (they choose among boxes), so they are
+    declared without a body; whoever calls one is told by torchvision that its operators are missing.
+    """
+    try:
+        return importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if _DECLARED or "operator torchvision::nms does not exist" not in str(error):
+            raise
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for operator in ("nms", "qnms"):
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _DECLARED.append(library)
+    return importlib.import_module("torchvision")
 
 
 def _pretrained_config(timm_name: str) -> Any:
     """timm's ``PretrainedCfg`` of a name with or without a tag."""
-    timm = _timm()
+    timm = import_timm()
     try:
         return timm.get_pretrained_cfg(timm_name, allow_unregistered=False)
     except RuntimeError as error:
@@ -181,7 +212,7 @@ def _pretrained_config(timm_name: str) -> Any:
 def _examine(timm_name: str, side: int, sized: dict[str, int]) -> Anatomy:
     """Look at a copy on the meta device, where nothing is computed. ``side``: of the square picture, in pixels."""
     with torch.device("meta"), torch.no_grad():
-        network = _timm().create_model(timm_name, num_classes=1, **sized).eval()
+        network = import_timm().create_model(timm_name, num_classes=1, **sized).eval()
         maps = network.forward_features(torch.zeros(1, 3, side, side))
         if not isinstance(maps, Tensor) or not hasattr(network, "reset_classifier"):
             raise UsageError(
@@ -208,11 +239,11 @@ def _create(timm_name: str, pretrained: bool, **arguments: int) -> Any:
     if pretrained and not _pretrained_config(timm_name).has_weights:
         raise UsageError(f"timm has no pretrained weights for '{timm_name}'. Train from scratch with --weights none.")
     try:
-        return _timm().create_model(timm_name, pretrained=pretrained, **arguments)
+        return import_timm().create_model(timm_name, pretrained=pretrained, **arguments)
     except OSError as error:  # the hub's errors derive from it
         raise MachineError(
-            f"Cannot get the weights of timm:{timm_name}. Connect to the network once (they are kept), or give a file "
-            f"with --weights FILE. Reason: {error}"
+            f"Cannot get the weights of timm:{timm_name}: {error}. Connect to the network once (they are kept), or "
+            "choose a model of `genus models` and give it a file with --weights FILE."
         ) from error
 
 

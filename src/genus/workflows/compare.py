@@ -9,11 +9,11 @@ from genus.bundle import Bundle, load_bundle
 from genus.data.split import Member
 from genus.errors import DataError
 from genus.evaluation.comparison import Comparison, compare
-from genus.evaluation.intervals import Estimate, wilson
+from genus.evaluation.intervals import Estimate, share
 from genus.predictor import Predictor
 from genus.run import Run
 from genus.types import Caution, OnEvent, Part, ignore_events
-from genus.workflows.dataset import require_split, subset_of
+from genus.workflows.dataset import groups_of, require_split, subset_of
 from genus.workflows.scoring import labels_named
 
 
@@ -45,10 +45,11 @@ def compare_runs(run_a: Path, run_b: Path, *, device: str = "auto", on_event: On
     if not read:
         raise DataError("None of the shared test pictures can be read.")
     right_a, right_b = (np.array([right[place] for place in read]) for right in rights)
-    a, b = (wilson(int(right.sum()), len(read)) for right in (right_a, right_b))
+    groups = groups_of([members[place] for place in read])
+    a, b = (share(right, groups) for right in (right_a, right_b))
     for run, accuracy in zip(runs, (a, b), strict=True):
         run.log_opening("compare", len(read), accuracy.value)
-    return CompareResult(run_a, run_b, a, b, compare(right_a, right_b))
+    return CompareResult(run_a, run_b, a, b, compare(right_a, right_b, groups))
 
 
 def _shared(runs: list[Run], bundles: list[Bundle], on_event: OnEvent) -> list[Member]:

@@ -21,7 +21,7 @@ from genus.types import Caution, Note, OnEvent, Part, ignore_events
 from genus.workflows.dataset import Subset, data_root, require_split
 from genus.workflows.lineage import members_of
 from genus.workflows.reporting.report import tell_missing_glyphs, write_evaluation, write_report
-from genus.workflows.scoring import Provenance, Strangers, score, score_strangers, test_sentence
+from genus.workflows.scoring import Provenance, Strangers, score, score_strangers, shift_caution, test_sentence
 from genus.workflows.tasks.studies import Suspect, find_label_errors, measure_learning_curve
 
 
@@ -85,6 +85,8 @@ def evaluate_run(
     scored = score(predictor, _subset(ours, bundle), provenance, on_event) if ours else None
     strangers = score_strangers(predictor, [picture.path for picture in others], on_event) if others else None
     test = scored.evaluation if scored else None
+    if scored and (told := shift_caution(scored)):
+        on_event(Caution(told))
     if data and provenance.sealed:
         on_event(Note(f"{plural(provenance.sealed, 'picture')} of the run's sealed test part among them."))
     if test and provenance.sealed:

@@ -6,31 +6,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from genus.bundle import Bundle
 from genus.data.decode import open_rgb
 from genus.data.loader import Pixels, chunks
-from genus.data.preprocess import central_square, fit
-from genus.engine.torch_engine import Normalise
+from genus.data.preprocess import fit
 from genus.errors import PictureError, UsageError, nearest
-from genus.explanation.heat import heat_and_features
 from genus.files import atomic, probe_writable, write_text
 from genus.predictor import Predictor
-from genus.report.heat import Box, heat_png, overlay
+from genus.report.heat import heat_png
 from genus.tables import csv_text
 from genus.types import OnEvent, PredictionRow, Progress, ignore_events
-from genus.workflows.figures import Look, draw_figure, require_figures
 from genus.workflows.predict import predict_paths
+from genus.workflows.reporting.figures import Viewpoint, draw_figure, require_figures
+from genus.workflows.reporting.heat_maps import as_input, heat_of, seen_box
 
 EXPLANATIONS = "explanations"  # the folder in a run, and in it the name of the table
 TABLE = f"{EXPLANATIONS}.csv"
 HEAD = ("path", "status", "label", "probability", "explained", "files", "error")
 LONG_SIDE = 800  # pixels of a picture beside its heat map
 AT_A_TIME = 16
-HEAT_AT_A_TIME = 4  # on a processor the maps of more do not stay in its cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,30 +76,6 @@ def explain_paths(
     write_text(out / TABLE, csv_text([HEAD, *map(_csv_row, done)]))
 
 
-def heat_of(bundle: Bundle, pixels: Pixels, classes: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where pictures as the model sees them (n x S x S x 3, uint8) speak for these classes (n), n x h x w, and their
-    features, n x num_features.
-
-    On a graphics card without cuDNN: it takes three seconds to choose kernels, which so few pictures never win back.
-    """
-    device = bundle.model.head.weight.device
-    images = Normalise(bundle.preprocess).to(device)(torch.from_numpy(pixels).to(device))
-    pieces = zip(images.split(HEAT_AT_A_TIME), chunks(classes, HEAT_AT_A_TIME), strict=True)
-    with torch.backends.cudnn.flags(enabled=False):
-        heat, features = zip(*(heat_and_features(bundle.model, *piece) for piece in pieces), strict=True)
-    return torch.cat(heat).cpu().numpy(), torch.cat(features).cpu().numpy()
-
-
-def laid_over(picture: Image.Image, heat: NDArray[np.floating], bundle: Bundle) -> Pixels:
-    """The whole picture with ``heat`` on the square of it that the model saw."""
-    return overlay(np.asarray(picture), heat, _seen(picture, bundle))
-
-
-def _seen(picture: Image.Image, bundle: Bundle) -> Box:
-    rows, columns = central_square(picture.size, bundle.preprocess)
-    return columns.start, rows.start, columns.stop, rows.stop
-
-
 def _require_free(out: Path, force: bool) -> None:
     """No file of the user is ever replaced, and an earlier explanation with ``force`` only."""
     if not out.is_dir() or not any(out.iterdir()):
@@ -127,11 +100,11 @@ def _explain(bundle: Bundle, row: PredictionRow, stem: Path, label: str | None, 
     answer = row.prediction
     probability = dict(answer.top).get(explained)
     unknown = answer.known is False
-    box = _seen(shown, bundle)
+    box = seen_box(shown, bundle)
     drawn = {"heat": heat_png(np.asarray(shown), heat, box, explained, probability, answer.label, unknown=unknown)}
     if figures:
-        look = _look(bundle, pixels, heat)
-        drawn |= {name: draw_figure(name, bundle.model, look) for name in figures}
+        viewpoint = _viewpoint(bundle, pixels, heat)
+        drawn |= {name: draw_figure(name, bundle.model, viewpoint) for name in figures}
     files = []
     for name, png in drawn.items():
         files.append(stem.with_name(f"{stem.name}.{name}.png"))
@@ -140,13 +113,12 @@ def _explain(bundle: Bundle, row: PredictionRow, stem: Path, label: str | None, 
     return Explained(row, explained, tuple(files))
 
 
-def _look(bundle: Bundle, pixels: Pixels, heat: NDArray[np.floating]) -> Look:
+def _viewpoint(bundle: Bundle, pixels: Pixels, heat: NDArray[np.floating]) -> Viewpoint:
     """At the hottest place."""
     row, column = np.unravel_index(int(heat.argmax()), heat.shape)
     place = (float(row) + 0.5) / heat.shape[0], (float(column) + 0.5) / heat.shape[1]
-    device = bundle.model.head.weight.device
-    image = Normalise(bundle.preprocess).to(device)(torch.from_numpy(pixels[None]).to(device))
-    return Look(pixels, image, place)
+    image = as_input(bundle, pixels[None])
+    return Viewpoint(pixels, image, place)
 
 
 def _names(paths: Sequence[str]) -> list[str]:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from genus.bundle import Bundle
 from genus.errors import DataError
-from genus.evaluation.intervals import Estimate, wilson
+from genus.evaluation.distribution_shift import DistributionShift, distribution_shift
+from genus.evaluation.intervals import Estimate, share
 from genus.evaluation.metrics import Evaluation, evaluate
 from genus.predictor import Predictor
 from genus.probabilities import softmax
@@ -43,11 +44,9 @@ def test_sentence(test: Evaluation | None, provenance: Provenance) -> str:
     if test is None:
         return "There is no test picture: the accuracy of this model is not known."
     accuracy = test.accuracy
-    interval = (
-        f"95 % interval {accuracy.low:.3f} to {accuracy.high:.3f}"
-        if accuracy.low is not None and accuracy.high is not None
-        else "too few groups of pictures for an interval"
-    )
+    interval = "too few groups of pictures for an interval"
+    if accuracy.interval:
+        interval = "95 % interval {:.3f} to {:.3f}".format(*accuracy.interval)
     return f"Test accuracy {accuracy.value:.4f} ({interval}) on {test.n} pictures{provenance.claim}."
 
 
@@ -55,7 +54,8 @@ def test_sentence(test: Evaluation | None, provenance: Provenance) -> str:
 class Scored:
     """The answers of ``bundle`` for the N pictures of ``subset``: ``logits`` N x classes, ``distances`` N from the
     nearest training picture and which are ``known`` (N bool), both None where the bundle has no index or no rule for
-    that; how good they are, and where the pictures come from."""
+    that; how good they are, where the pictures come from, and whether they are further away from the training pictures
+    than those of validation were (None where that is not known)."""
 
     bundle: Bundle
     subset: Subset
@@ -64,6 +64,7 @@ class Scored:
     known: NDArray[np.bool_] | None
     evaluation: Evaluation
     provenance: Provenance
+    shift: DistributionShift | None
 
 
 def score(predictor: Predictor, subset: Subset, provenance: Provenance, on_event: OnEvent) -> Scored:
@@ -113,7 +114,20 @@ def score_strangers(predictor: Predictor, paths: Sequence[Path], on_event: OnEve
         on_event(Progress("Pictures of other classes", answer.index + 1, len(paths)))
     if not known:
         raise DataError.none_readable("of other classes", paths[0])
-    return Strangers(len(known), wilson(len(known) - sum(known), len(known)))
+    return Strangers(len(known), share(~np.array(known)))
+
+
+def shift_caution(scored: Scored) -> str:
+    """What to know of a test from elsewhere, or an empty string."""
+    shift = scored.shift
+    if shift is None or not shift.from_elsewhere:
+        return ""
+    auc, beyond = round(100 * shift.auc), round(100 * shift.beyond)
+    return (
+        f"The test pictures come from elsewhere: in {auc} % of the pairs a test picture is further from the training "
+        f"pictures than one of validation (50 % would be alike), and {beyond} % are further than nearly all of those. "
+        "What was promised about known answers does not hold for them."
+    )
 
 
 def known_answers(
@@ -145,7 +159,11 @@ def scored(
         known=known,
         max_error=bundle.known_rule.max_error if bundle.known_rule else 0.0,
     )
-    return Scored(bundle, subset, logits, distances, known, evaluation, provenance)
+    shift = None
+    if bundle.evidence and distances is not None:
+        before = bundle.evidence
+        shift = distribution_shift(before.distances, distances, before.groups, subset.groups)
+    return Scored(bundle, subset, logits, distances, known, evaluation, provenance, shift)
 
 
 def labels_named(predictor: Predictor, subset: Subset, on_event: OnEvent, task: str) -> dict[int, int]:

@@ -23,7 +23,7 @@ from genus.types import Caution, Note, OnEvent, Part, RunOpened, ignore_events
 from genus.workflows.dataset import Dataset, prepare_dataset
 from genus.workflows.lineage import members_in
 from genus.workflows.reporting.report import tell_missing_glyphs, write_curves, write_evaluation, write_report
-from genus.workflows.scoring import Provenance, Scored, score, score_features, test_sentence
+from genus.workflows.scoring import Provenance, Scored, score, score_features, shift_caution, test_sentence
 from genus.workflows.tasks.compute import Compute, choose_compute
 from genus.workflows.tasks.learning import Learnt, open_learner
 from genus.workflows.tasks.starting_point import StartingPoint, choose_name, prepare_model
@@ -84,6 +84,8 @@ def _train(
         scored = _test(building, dataset, compute, learnt, on_event)
     seconds = time.monotonic() - begun
     test = scored.evaluation if scored else None
+    if scored and (told := shift_caution(scored)):
+        on_event(Caution(told))
     if test:
         run.log_opening("train", test.n, test.accuracy.value)
     metrics = {"test": {"n": test.n, "accuracy": test.accuracy.value}} if test else {}

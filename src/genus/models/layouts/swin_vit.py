@@ -37,7 +37,7 @@ _BLOCK_RENAMES = (
     (r"^classifier\.", "head."),
 )
 
-_BUFFERS = r"\b(relative_position_index|attn_mask)$"
+_NO_WEIGHTS = r"\b(relative_position_index|attn_mask|mask_token)$"  # the last serves pre-training alone
 
 _SWIN_RENAMES = (
     (r"^patch_embed\.", "embed."),
@@ -71,13 +71,13 @@ def _by_stage(state: State) -> State:
 
 SWIN = (
     Layout("genus", signature=r"^layers\.1\.merging\."),
-    Layout("timm", signature=r"^layers\.3\.downsample\.", renames=_SWIN_RENAMES, dropped=_BUFFERS),
+    Layout("timm", signature=r"^layers\.3\.downsample\.", renames=_SWIN_RENAMES, dropped=_NO_WEIGHTS),
     Layout(
         "Swin release",  # and the tutorial family's model-N.pth
         signature=r"^layers\.0\.downsample\.",
         prepare=_merge_at_start,
         renames=_SWIN_RENAMES,
-        dropped=_BUFFERS,
+        dropped=_NO_WEIGHTS,
     ),
     Layout(
         "transformers",
@@ -92,7 +92,7 @@ SWIN = (
             *_BLOCK_RENAMES,
             *_SWIN_RENAMES,
         ),
-        dropped=_BUFFERS,
+        dropped=_NO_WEIGHTS,
     ),
     Layout(
         "torchvision",
@@ -103,7 +103,7 @@ SWIN = (
             (r"\bmlp\.3\.", "mlp.fc2."),
             *_SWIN_RENAMES,
         ),
-        dropped=_BUFFERS,
+        dropped=_NO_WEIGHTS,
     ),
 )
 
@@ -113,7 +113,7 @@ VIT = (
         "timm",  # and the official DINOv2 release, and the tutorial family's model-N.pth
         signature=r"^cls_token$",
         renames=((r"^(cls_token|pos_embed)$", r"embed.\1"), (r"^patch_embed\.", "embed.")),
-        dropped=r"^mask_token$",
+        dropped=r"^(mask_token$|decoder_)",
     ),
     Layout(
         "transformers",

@@ -1,14 +1,12 @@
 """The charts of a report: probabilities, errors over answers, the course of the training, more pictures."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from genus.evaluation.calibration import reliability
-from genus.evaluation.intervals import wilson
-from genus.evaluation.unknown import risk_coverage
+from genus.evaluation.selective import risk_coverage
 from genus.report.content import Chart, Line
 from genus.run import LEARNING_CURVE, Run
 from genus.types import EpochResult
@@ -27,7 +25,8 @@ def charts(run: Run, answers: Answers) -> Iterator[Chart]:
 
 
 def _reliability(answers: Answers) -> Chart:
-    bins = reliability(answers.scored.logits / answers.scored.bundle.temperature, answers.scored.subset.labels)
+    scored = answers.scored
+    bins = reliability(scored.logits / scored.bundle.temperature, scored.subset.labels, scored.subset.groups)
     return Chart(
         "Do probabilities mean what they say?",
         "Answers given with 80 % should be right in 80 % of the cases: the nearer to the diagonal, the better. "
@@ -37,8 +36,8 @@ def _reliability(answers: Answers) -> Chart:
         (
             Line(
                 "answers",
-                tuple((one.confidence, one.accuracy) for one in bins),
-                tuple(_ends(asdict(wilson(round(one.accuracy * one.n), one.n))) for one in bins),
+                tuple((one.confidence, one.accuracy.value) for one in bins),
+                tuple(one.accuracy.interval for one in bins),
                 tuple(one.n for one in bins),
             ),
         ),

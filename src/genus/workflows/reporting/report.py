@@ -40,7 +40,7 @@ from genus.workflows.reporting.pictures import (
     shown_pictures,
     thumbnails,
 )
-from genus.workflows.scoring import Provenance, Scored, Strangers
+from genus.workflows.scoring import Provenance, Scored, Strangers, shift_caution
 
 FEW_TEST, FEW_OF_CLASS = 100, 20
 UNEVEN = 5  # times as many pictures in the largest class as in the smallest
@@ -155,6 +155,8 @@ def warnings(split: Split, scored: Scored) -> Iterator[str]:
     """What changes how the accuracy must be read."""
     if scored.provenance.took_part or not scored.provenance.checked:
         yield f"The numbers are from {scored.evaluation.n} pictures{scored.provenance.claim}."
+    if told := shift_caution(scored):
+        yield told
     yield from leak_cautions(split.pictures)
     yield from label_cautions(split.pictures)
     test = scored.evaluation

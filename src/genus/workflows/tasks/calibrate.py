@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from genus.data.split import Member, deal
+from genus.errors import plural
 from genus.evaluation.calibration import fit_temperature
-from genus.evaluation.unknown import max_distance, min_probability
+from genus.evaluation.selective import answers_needed, max_distance, min_probability
 from genus.evidence import Evidence
 from genus.index import Index
 from genus.predictor import head_logits
@@ -108,16 +109,15 @@ def known_rule(evidence: Evidence, max_error: float) -> KnownRule:
     Both thresholds are moved outwards by what fp32 cannot tell apart: an engine that differs by a rounding must not
     change what is known.
     """
-    furthest = max_distance(evidence.distances)
+    furthest = max_distance(evidence.distances, evidence.groups)
     near = evidence.near(furthest)
-    at_least = min_probability(near.confidence, near.right, max_error)
+    at_least = min_probability(near.confidence, near.right, max_error, near.groups)
     reason = (
         ""
         if at_least is not None
-        else (
-            f"{len(evidence)} pictures cannot show an error of at most {max_error:g} for any threshold, so nothing is "
-            "known. More pictures or a larger --max-error help."
-        )
+        else f"{plural(len(evidence), 'picture')} cannot show an error of at most {max_error:g} for any threshold, so "
+        f"nothing is known. It takes {answers_needed(max_error)} sure answers without a mistake, or more with some: "
+        "more pictures or a larger --max-error help."
     )
     return KnownRule(max_error, at_least and max(at_least - ROUNDING, 0.0), min(furthest + ROUNDING, 2.0), reason)
 

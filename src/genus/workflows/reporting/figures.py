@@ -18,7 +18,7 @@ from genus.report.anatomy import attention_png, hierarchy_png, patches_png, wind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class Viewpoint:
     """What a figure is drawn from: the square ``pixels`` that the model saw, the same normalised (1 x 3 x S x S), and
     the ``place``, 0..1 from the top and from the left, whose surroundings are of interest."""
 
@@ -31,9 +31,9 @@ class Look:
         return int(self.place[0] * grid[0]), int(self.place[1] * grid[1])
 
 
-def draw_figure(name: str, model: Backbone, look: Look) -> bytes:
+def draw_figure(name: str, model: Backbone, viewpoint: Viewpoint) -> bytes:
     """The PNG of figure ``name``, one of ``FIGURES``."""
-    return FIGURES[name][1](model, look)
+    return FIGURES[name][1](model, viewpoint)
 
 
 def require_figures(names: Sequence[str], model: Backbone, architecture: str) -> None:
@@ -48,29 +48,31 @@ def require_figures(names: Sequence[str], model: Backbone, architecture: str) ->
             )
 
 
-def _attention(model: Backbone, look: Look) -> bytes:
-    return attention_png(look.pixels, attention_by_head(cast(ViT, model), look.image)[-1].cpu().numpy())
+def _attention(model: Backbone, viewpoint: Viewpoint) -> bytes:
+    return attention_png(viewpoint.pixels, attention_by_head(cast(ViT, model), viewpoint.image)[-1].cpu().numpy())
 
 
-def _patches(model: Backbone, look: Look) -> bytes:
+def _patches(model: Backbone, viewpoint: Viewpoint) -> bytes:
     vit = cast(ViT, model)
-    similarity = patch_similarity(vit, look.image).cpu().numpy()
-    return patches_png(look.pixels, position_similarity(vit).cpu().numpy(), similarity, look.on(similarity.shape))
+    similarity = patch_similarity(vit, viewpoint.image).cpu().numpy()
+    return patches_png(
+        viewpoint.pixels, position_similarity(vit).cpu().numpy(), similarity, viewpoint.on(similarity.shape)
+    )
 
 
-def _windows(model: Backbone, look: Look) -> bytes:
-    stages = windows(cast(Swin, model), look.image, look.place)
+def _windows(model: Backbone, viewpoint: Viewpoint) -> bytes:
+    stages = windows(cast(Swin, model), viewpoint.image, viewpoint.place)
     drawn = [[(one.window, one.shift, one.query, one.attention.cpu().numpy()) for one in stage] for stage in stages]
-    return windows_png(look.pixels, drawn)
+    return windows_png(viewpoint.pixels, drawn)
 
 
-def _hierarchy(model: Backbone, look: Look) -> bytes:
-    levels = hierarchy(model, look.image)
+def _hierarchy(model: Backbone, viewpoint: Viewpoint) -> bytes:
+    levels = hierarchy(model, viewpoint.image)
     drawn = [(level.stage, level.reduction, level.channels, level.colours.cpu().numpy()) for level in levels]
-    return hierarchy_png(look.pixels, drawn)
+    return hierarchy_png(viewpoint.pixels, drawn)
 
 
-FIGURES: dict[str, tuple[tuple[type, ...], Callable[[Backbone, Look], bytes]]] = {
+FIGURES: dict[str, tuple[tuple[type, ...], Callable[[Backbone, Viewpoint], bytes]]] = {
     "attention": ((ViT,), _attention),
     "patches": ((ViT,), _patches),
     "windows": ((Swin,), _windows),
