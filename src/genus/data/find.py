@@ -6,10 +6,9 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from genus.data.formats import HEAD, SUFFIXES, sniff
-from genus.data.kinds import is_hidden
+from genus.data.kinds import UNREADABLE, is_hidden, is_output, suffix_of
 from genus.errors import DataError, plural
 from genus.files import irregular
 
@@ -90,6 +89,8 @@ def _walk(root: str, found: Found) -> None:
         for entry in _entries(folder, found):
             if not os.path.isdir(entry):  # noqa: PTH112
                 files.append(entry)
+            elif is_output(entry):
+                found.others["of genus's own folders"] += 1
             elif not os.path.islink(entry):  # noqa: PTH114
                 plain.append(entry)
             elif os.path.join(os.path.realpath(entry), "").startswith(inside):  # noqa: PTH118
@@ -115,8 +116,8 @@ def _entries(folder: str, found: Found) -> Iterator[str]:
 
 def _look_at(file: str, found: Found) -> None:
     """Is the file a picture by its name, or by its first bytes?"""
-    suffix = Path(file).suffix.lower()
-    if suffix in SUFFIXES:
+    suffix = suffix_of(file)
+    if suffix in SUFFIXES or suffix in UNREADABLE:
         found.pictures.append(file)
     elif special := irregular(file):
         found.unread.append((file, f"is {special}, not a file"))
