@@ -72,8 +72,8 @@ def test_training_writes_it_with_all_that_a_reader_needs(trained: Path, drawn: P
     assert "efficientnet_lite0" in text
     assert f"genus train {drawn}" in text
     assert "Apache-2.0" in text
-    assert "61 train, 12 val, 17 test" in text
-    assert "There are only 17 test pictures" in text  # a warning on the first screen
+    assert "63 train, 12 val, 15 test" in text
+    assert "There are only 15 test pictures" in text  # a warning on the first screen
     assert "Test pictures looked at 1 time" in text
     for title in (
         "Do probabilities mean what they say?",
