@@ -100,6 +100,7 @@ def _open_jpeg(data: bytes, at_least: int | None) -> Opened:
 
 
 def _open_tiff(data: bytes, rule: DecodeRule) -> Opened:
+    tiff.silence_libtiff()
     tags = tiff.Tags(data)
     if tiff.is_for_pillow(tags):
         try:
