@@ -1,6 +1,8 @@
 """Deep TIFF: every layout gives back the numbers that were written, and hostile ones cost no memory."""
 
+import contextlib
 import struct
+import sys
 from typing import Any
 
 import numpy as np
@@ -81,6 +83,19 @@ def test_packed_numbers(bits: int, planes: bool) -> None:
 def test_what_libtiff_has_compressed(compression: str) -> None:
     grey = numbers("u2", (31, 17))
     assert np.array_equal(read(encode(Image.fromarray(grey), "TIFF", compression=compression))[:, :, 0], grey)
+
+
+@pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="libtiff is a part of Pillow's own module there")
+def test_libtiff_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    for compression in ("tiff_lzw", "group4"):
+        data = bytearray(
+            encode(noise.convert("1") if compression == "group4" else noise, "TIFF", compression=compression)
+        )
+        data[60:400:7] = bytes(len(range(60, 400, 7)))
+        with contextlib.suppress(PictureError):
+            open_rgb(bytes(data))
+    assert capfd.readouterr() == ("", "")
 
 
 HOSTILE = {

@@ -6,7 +6,7 @@ and waits until a reader lets go of it again, which takes ten times as long as t
 
 Why not ``concurrent.futures``: its processes import the user's script once more, which fails in a script without
 ``if __name__ == "__main__"``, and a batch passes through two pickles, which takes four times as long and holds this
-process's lock. These are plain programs instead. A request is a line of JSON, the answer another and the raw pixels.
+process's lock. These are plain programs instead. A request is a line of JSON; the answer is another, and raw pixels.
 """
 
 import contextlib

@@ -7,17 +7,13 @@ Known limit: damage inside the compressed pixels that the format has no checksum
 from a strange picture. Missing ends, zero-filled ends and the checksums of PNG are all looked at.
 """
 
-import ctypes
 import io
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 
 import numpy as np
-import PIL
 from PIL import Image, ImageFile, features
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -103,21 +99,8 @@ def _open_jpeg(data: bytes, at_least: int | None) -> Opened:
     return Opened(width, height, partial(_loaded, image), needed)
 
 
-@cache
-def _silence_libtiff() -> None:
-    """Keep libtiff from writing to stderr what it finds wrong with a file: the PictureError says it.
-
-    Where Pillow was not built with a libtiff of its own beside it, as its wheels for Linux and macOS are, nothing is
-    done.
-    """
-    folder = Path(PIL.__file__).parent
-    for library in (*folder.parent.glob("pillow.libs/libtiff*"), *folder.glob(".dylibs/libtiff*")):
-        with suppress(OSError, AttributeError):  # the one that is loaded already
-            ctypes.CDLL(str(library)).TIFFSetErrorHandler(None)
-
-
 def _open_tiff(data: bytes, rule: DecodeRule) -> Opened:
-    _silence_libtiff()
+    tiff.silence_libtiff()
     tags = tiff.Tags(data)
     if tiff.is_for_pillow(tags):
         try:

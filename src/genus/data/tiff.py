@@ -7,14 +7,19 @@ tile is given to Pillow as a grey picture of bytes, and the numbers are put toge
 (1992); Adobe Photoshop TIFF Technical Note 3 (2005) for the predictor of floating-point numbers.
 """
 
+import contextlib
+import ctypes
 import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
@@ -116,6 +121,16 @@ class Tags:
 
     def _unpack(self, format: str, place: int) -> tuple[int, ...]:
         return struct.unpack_from(self.order + format, self._data, min(place, len(self._data)))
+
+
+@cache
+def silence_libtiff() -> None:
+    """Keep what libtiff says of damaged files off the terminal. Pillow silences its warnings, but not its errors, and
+    passes neither on. Only the library that comes with Pillow's wheels for Linux and macOS is found."""
+    package = Path(PIL.__file__).parent
+    for library in (*package.parent.glob("pillow.libs/libtiff*"), *package.glob(".dylibs/libtiff*")):
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(str(library)).TIFFSetErrorHandler(None)
 
 
 def is_for_pillow(tags: Tags) -> bool:
