@@ -1,7 +1,7 @@
 """From pixels of more than 8 bits a channel to pixels of 8.
 
 Unsigned integers of up to 16 bits keep their high 8 bits. Cameras and microscopes often store 10, 12 or 14 bits in 16,
-which that would turn black. So by the rule ``full-range`` the depth of a picture is the smallest of 8, 10, 12, 14 and
+which this would turn black. So by the rule ``full-range`` the depth of a picture is the smallest of 8, 10, 12, 14 and
 16 bits that holds its largest value. It is decided for every picture by itself: nothing has to be known of a data set,
 and one camera's pictures keep their relative brightness as long as their largest values fall into one depth.
 The older rules take 16 bits for what they are.
@@ -44,7 +44,7 @@ def eight_bits(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     low, high = float(values.min()), float(values.max())
     if not np.isfinite(high - low):
         raise PictureError("has pixels that are not finite numbers (NaN or infinity); replace them and save it again")
-    scale = 255 / (high - low or 1)
+    scale = 255 / (high - low) if high - low > 1e-300 else 0.0
     return _in_blocks(values, lambda block: np.rint((block.astype(np.float64) - low) * scale))
 
 

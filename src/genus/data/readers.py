@@ -71,8 +71,8 @@ def open_picture(kind: str, data: bytes, at_least: int | None, rule: DecodeRule)
             return _opened(BmpImageFile(io.BytesIO(data)))
         case _:
             image = _CODECS[kind]()(io.BytesIO(data))
-            copies = 4 * len(image.getbands()) if kind == "JPEG 2000" else 12  # that the library keeps; measured
-            return _opened(image, pixel_bytes=_IN_PILLOW + copies)
+            own = {"WebP": 12, "JPEG 2000": 4 * len(image.getbands())}.get(kind, 6)  # copies of the library; measured
+            return _opened(image, pixel_bytes=_IN_PILLOW + own)
 
 
 def _opened(

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -213,17 +214,13 @@ def read_samples(data: bytes, layout: Layout) -> NDArray[Any]:
     row_bytes = ceil(wide * together * layout.bits / 8)
     if not 0 < high * row_bytes <= max(_MAX_TILE, 4 * values.nbytes):
         raise PictureError("damaged TIFF file: its strips or tiles do not fit the picture")
-    places = [
-        (plane, top, left)
-        for plane in range(layout.samples // together)
-        for top in range(0, layout.height, high)
-        for left in range(0, layout.width, wide)
-    ]
-    if len(layout.offsets) < len(places):
+    tops, lefts = range(0, layout.height, high), range(0, layout.width, wide)
+    planes = range(layout.samples // together)
+    if len(layout.offsets) < len(planes) * len(tops) * len(lefts):
         raise PictureError("truncated: the TIFF has fewer strips or tiles than its size needs")
     if sum(layout.counts) > 2 * len(data):
         raise PictureError("damaged TIFF file: its strips or tiles overlap")
-    for number, (plane, top, left) in enumerate(places):
+    for number, (plane, top, left) in enumerate(product(planes, tops, lefts)):
         rows = high if layout.tiled else min(high, layout.height - top)
         channels = slice(plane * together, (plane + 1) * together)
         for start, raw in _decompressed(data, layout, number, rows, row_bytes):
