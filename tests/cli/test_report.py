@@ -55,7 +55,7 @@ def test_report_terminal_and_json_say_the_same(genus: Genus, run: Path) -> None:
         assert f"{number['value']:.3f} ({number['low']:.3f}-{number['high']:.3f})" in result.out
         assert f"{100 * number['value']:.1f} % {100 * number['low']:.1f}–{100 * number['high']:.1f} %" in text
     for name in ("ece", "log_loss", "brier"):
-        assert f"{test[name]:.3f} ({test['uncalibrated'][name]:.3f} before scaling)" in text
+        assert f"{test[name]:.3f}: " in text  # and then in words what it is
         assert f"{test[name]:.3f} ({test['uncalibrated'][name]:.3f}" in result.out
     known = test["known"]
     assert f"{100 * known['share']['value']:.1f} %" in text
@@ -94,8 +94,11 @@ def test_studies_are_in_it_once_they_are_made(genus: Genus, run: Path) -> None:
     assert "never fine-tuned" in text
     gain = json.loads((run / "learning_curve.json").read_text())["gain"]["value"]
     assert f"Twice as many: {100 * gain:+.1f} points" in text
+    assert "What next" in text
+    assert f"genus predict {run} PICTURE..." in text
+    assert "--learning-curve" not in text[text.index("What next Name") :]  # it is there already
     first = (run / "label_errors.csv").read_text().splitlines()
-    assert ("Doubtful labels" in text) == (len(first) > 1)
+    assert ("Labels that look wrong" in text) == (len(first) > 1)
 
 
 def test_other_pictures_have_a_report_of_their_own(genus: Genus, run: Path, tmp_path: Path, drawn: Path) -> None:
@@ -104,7 +107,7 @@ def test_other_pictures_have_a_report_of_their_own(genus: Genus, run: Path, tmp_
     shutil.copytree(drawn / "daisy", other / "da<b>isy", dirs_exist_ok=True)
     shutil.move(other / "da<b>isy", other / "daisy")
     before = (run / "report.html").read_bytes()
-    assert genus("evaluate", run, other).code == 0
+    assert genus("evaluate", run, other, "--all-pictures").code == 0
     assert "60 test pictures" in text_of(run / "evaluate-other" / "report.html")
     assert (run / "report.html").read_bytes() == before
 
