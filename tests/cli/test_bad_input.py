@@ -277,7 +277,7 @@ def test_class_count_mismatch_replaces_the_head_and_says_so(genus: Genus, drawn:
 def test_no_run(verb: str, genus: Genus, drawn: Path, tmp_path: Path) -> None:
     result = genus(verb, tmp_path, *([drawn] if verb == "predict" else []))
     assert result.code == 5
-    assert "is no run" in result.err
+    assert "it has no genus.json" in result.err
 
 
 def test_damaged_run(genus: Genus, trained: Path, drawn: Path, tmp_path: Path) -> None:
