@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -148,13 +149,19 @@ ASK = [lambda: TimmBackbone("resnet18", CLASSES), lambda: preprocess_of("timm:re
 
 
 @pytest.fixture
-def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder whose modules hide installed packages; torchvision and timm have not been imported yet."""
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("timm", "torchvision")]:
+
+    def imported() -> list[str]:
+        return [name for name in sys.modules if name.partition(".")[0] in ("timm", "torchvision")]
+
+    for name in imported():
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("genus.models.timm_backbone._DECLARED", [])
-    return tmp_path
+    yield tmp_path
+    for name in imported():
+        del sys.modules[name]
 
 
 @pytest.mark.parametrize("ask", ASK)
