@@ -150,7 +150,7 @@ def test_an_ordinary_picture_of_a_new_group_is_seldom_too_far(groups: int) -> No
     rng, sizes = np.random.default_rng(0), np.arange(groups) % 10 + 1
     group, too_far = np.arange(groups).repeat(sizes), []
     for _ in range(2000):
-        *means, new = rng.normal(size=groups + 1) - np.append(sizes, rng.choice(sizes)) / 5
+        *means, new = rng.normal(size=groups + 1) - np.append(sizes, rng.choice(sizes)) / 2
         too_far.append(rng.normal(new) > max_distance(rng.normal(np.array(means)[group]), group))
     assert np.mean(too_far) <= 1.15 * max(FALSE_ALARMS, 1 / (groups + 1)) + 0.002
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genus.evaluation.calibration import Calibration, calibration
-from genus.evaluation.intervals import Estimate, Groups, share, shares
+from genus.evaluation.intervals import Estimate, Groups, effective_sizes, share, shares
 
 TOP_K = (2, 3, 5)
 
@@ -121,12 +121,17 @@ def averages(
 
     Each is a weighted share of right answers. Precision gives every answer the weight of its predicted class over the
     predictions of that class, recall that of the true class over its pictures, and F1 both over the sum of the two.
+
+    With few pictures of many classes, two averages are biased, to first order: macro F1 by the mean of -F1 (1 - F1) /
+    (pictures + predictions), being a mean of ratios, and weighted precision by the sum of P (1 - P) / N, because a
+    class that happens to have more pictures happens to be more precise. (For weighted F1, both cancel.) The intervals
+    are moved by that; the values are the usual ones.
     """
     support, predicted = (np.bincount(numbers, minlength=classes) for numbers in (labels, predictions))
     right = np.bincount(labels, labels == predictions, classes)
     there = support > 0
-    f1 = 2 * right / np.maximum(support + predicted, 1)
-    rows, missing, bias = [], [], []
+    f1, precision = 2 * right / np.maximum(support + predicted, 1), right / np.maximum(predicted, 1)
+    rows, missing = [], []
     for weight in (there / there.sum(), support / support.sum()):
         by_both = weight / np.maximum(support + predicted, 1)
         rows += [
@@ -135,7 +140,9 @@ def averages(
             by_both[labels] + by_both[predictions],
         ]
         missing += [weight[predicted == 0].sum(), 0.0, 0.0]
-        bias += [0.0, 0.0, by_both @ (f1 * (1 - f1))]
+    dependent = len(labels) / effective_sizes(labels == predictions, np.zeros_like(labels), 1, groups)[0]
+    f1_bias = -dependent * np.mean((f1 * (1 - f1) / np.maximum(support + predicted, 1))[there])
+    bias = [0.0, 0.0, f1_bias, dependent * np.sum(precision * (1 - precision)) / len(labels), 0.0, 0.0]
     number, count = np.repeat(np.arange(len(rows)), len(labels)), len(rows)
     everyone = None if groups is None else np.tile(groups, count)
     found = shares(np.tile(labels == predictions, count), number, count, everyone, np.concatenate(rows))
@@ -187,16 +194,15 @@ def _known(known: NDArray[np.bool_], right: NDArray[np.bool_], max_error: float,
 def _average(defined: Estimate | None, missing: float, bias: float) -> Estimate:
     """The average over all classes from that over the classes where it is ``defined``.
 
-    Classes with the weight ``missing`` count as 0 and could be anything. ``bias`` is by how much too low the average is
-    expected to be: F1 is a ratio of two counts, F1 (1 - F1) / (pictures + predictions) below its truth on average.
+    Classes with the weight ``missing`` count as 0 and could be anything. ``bias``: by how much the value is too high.
     """
     if defined is None:
         return Estimate(0.0, 0.0, 1.0)
     value = (1 - missing) * defined.value
     if defined.low is None or defined.high is None:
         return Estimate(value, None, None)
-    low, high = ((1 - missing) * end + bias for end in (defined.low, defined.high))
-    return Estimate(value, min(low, value), min(max(high, value) + missing, 1.0))
+    low, high = ((1 - missing) * end - bias for end in (defined.low, defined.high))
+    return Estimate(value, max(min(low, value), 0.0), min(max(high, value) + missing, 1.0))
 
 
 def _ranks(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[np.int64]:
