@@ -125,7 +125,7 @@ def averages(
     With few pictures of many classes, two averages are biased, to first order: macro F1 by the mean of -F1 (1 - F1) /
     (pictures + predictions), being a mean of ratios, and weighted precision by the sum of P (1 - P) / N, because a
     class that happens to have more pictures happens to be more precise. (For weighted F1, both cancel.) The intervals
-    are moved by that; the values are the usual ones.
+    reach farther by that on this side; the values are the usual ones.
     """
     support, predicted = (np.bincount(numbers, minlength=classes) for numbers in (labels, predictions))
     right = np.bincount(labels, labels == predictions, classes)
@@ -201,8 +201,8 @@ def _average(defined: Estimate | None, missing: float, bias: float) -> Estimate:
     value = (1 - missing) * defined.value
     if defined.low is None or defined.high is None:
         return Estimate(value, None, None)
-    low, high = ((1 - missing) * end - bias for end in (defined.low, defined.high))
-    return Estimate(value, max(min(low, value), 0.0), min(max(high, value) + missing, 1.0))
+    low, high = ((1 - missing) * end for end in (defined.low, defined.high))
+    return Estimate(value, max(low - max(bias, 0.0), 0.0), min(high + max(-bias, 0.0) + missing, 1.0))
 
 
 def _ranks(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[np.int64]:
