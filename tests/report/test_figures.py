@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from genus.report.content import Interval
@@ -67,6 +68,7 @@ def test_the_curves_are_the_history(epochs: int) -> None:
         assert all(tick == int(tick) for tick in axes.get_xticks())
         low, high = axes.get_ylim()
         assert all(low <= y <= high for line in axes.lines[:-1] for y in line.get_ydata())
+    assert not [text for text in map(Text.get_text, figure.findobj(Text)) if "$" in text]  # formulas are not drawn
 
 
 @pytest.mark.usefixtures("styled")

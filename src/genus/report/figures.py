@@ -108,8 +108,7 @@ def _draw_rate(axes: "Axes", history: Sequence[EpochResult], best: int | None) -
     axes.set_title("Learning rate")
     _line(axes, history, lambda result: result.lr, INK, "learning rate")
     _start_at_zero(axes)
-    axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
-    axes.yaxis.get_offset_text().set_parse_math(True)
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
 
 
 def _line(
