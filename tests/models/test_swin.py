@@ -73,7 +73,7 @@ def test_windows_hold_neighbours_and_are_put_back(height: int, width: int, windo
         top, left = (window * start + shift for start in divmod(number, across // window))
         rows, columns = (torch.arange(top, top + window) % down, torch.arange(left, left + window) % across)
         assert torch.equal(windows[:, number], tokens[:, rows][:, :, columns].flatten(1, 2))
-    assert torch.equal(from_windows(windows, down, across, shift), tokens)
+    assert torch.equal(from_windows(windows, window, shift, down, across), tokens)
 
 
 @given(st.integers(2, 6), st.integers(1, 4), st.integers(1, 4))
@@ -115,3 +115,14 @@ def test_bias_table_resizes_smoothly() -> None:
     larger = resize_relative_bias(table, 12)
     assert larger.shape == (529, 3)
     assert_equal(larger[264], table[84], 1e-6, "the row of no offset stays")
+
+
+def test_a_compiled_model_takes_pictures_of_any_size() -> None:
+    """For the compiler, a side that differs from call to call is a symbol, which not every function of Python takes."""
+    torch.compiler.reset()
+    model = Swin(dim=8, depths=(2, 2), num_heads=(1, 2), window=4, num_classes=3).eval()
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        for side in (48, 64, 52):
+            images = torch.randn(2, 3, side, side)
+            assert_equal(compiled(images), model(images), what=f"{side} px")

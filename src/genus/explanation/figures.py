@@ -74,7 +74,7 @@ def _windows(attention: WindowAttention, tokens: Tensor, height: int, place: tup
         window=attention.window,
         shift=shift,
         query=query,
-        attention=from_windows(weights, down, across, shift)[0, :rows, :columns, 0],
+        attention=from_windows(weights, attention.window, shift, down, across)[0, :rows, :columns, 0],
     )
 
 

@@ -14,7 +14,6 @@ Inside, tokens lie as B x H x W x C. Any input size works: what a patch, a windo
 padded with zeros at the right and bottom, as the authors do for detection.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,9 +48,8 @@ def partition_windows(tokens: Tensor, window: int) -> Tensor:
     return tokens.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
-def merge_windows(windows: Tensor, height: int, width: int) -> Tensor:
+def merge_windows(windows: Tensor, window: int, height: int, width: int) -> Tensor:
     """B x (windows) x (M·M) x C -> B x H x W x C: undoes ``partition_windows``."""
-    window = math.isqrt(windows.shape[2])
     tokens = windows.unflatten(2, (window, window)).unflatten(1, (height // window, width // window))
     return tokens.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
@@ -61,9 +59,9 @@ def to_windows(tokens: Tensor, window: int, shift: int) -> Tensor:
     return partition_windows(torch.roll(tokens, (-shift, -shift), dims=(1, 2)) if shift else tokens, window)
 
 
-def from_windows(windows: Tensor, height: int, width: int, shift: int) -> Tensor:
+def from_windows(windows: Tensor, window: int, shift: int, height: int, width: int) -> Tensor:
     """Merges the windows and reverses the cyclic shift: B x n x M·M x C -> B x H x W x C."""
-    tokens = merge_windows(windows, height, width)
+    tokens = merge_windows(windows, window, height, width)
     return torch.roll(tokens, (shift, shift), dims=(1, 2)) if shift else tokens
 
 
@@ -115,7 +113,7 @@ class WindowAttention(nn.Module):
         height, width = tokens.shape[1:3]
         down, across = padded_sides(height, width, self.window)
         attended = self.msa(*self.windows(tokens))
-        return from_windows(attended, down, across, self.shift_for(height, width))[:, :height, :width]
+        return from_windows(attended, self.window, self.shift_for(height, width), down, across)[:, :height, :width]
 
     def windows(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """What the attention sees: the (shifted) windows, B x n x M·M x C, and the bias, 1 or n x heads x M·M x M·M."""
