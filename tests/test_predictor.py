@@ -93,7 +93,7 @@ def test_grey_pixels_and_parts_of_a_larger_array(predictor: Predictor) -> None:
     [3, None, 0.5, object(), [3], ["a.jpg", None], torch.zeros(3, 4, 4), np.zeros((4, 4, 3)), [[b"x"]]]
     + [np.zeros(shape, np.uint8) for shape in ((4,), (4, 4, 1), (4, 4, 4), (3, 4, 4), (2, 4, 4, 3))]
     + [io.StringIO("text")],
-    ids=repr,
+    ids=lambda source: type(source).__name__,
 )
 def test_anything_else_is_a_type_error_that_names_what_is_taken(source: object, predictor: Predictor) -> None:
     with pytest.raises(TypeError, match=r"uint8 array of H x W x 3 \(RGB\) or H x W|Open it with 'rb'"):
