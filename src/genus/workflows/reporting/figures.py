@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genus.data.loader import Pixels
 from genus.errors import UsageError
-from genus.explanation.figures import attention_by_head, hierarchy, patch_similarity, position_similarity, windows
+from genus.explanation import attention_by_head, hierarchy, patch_similarity, position_similarity, windows
 from genus.models.backbone import Backbone
 from genus.models.efficientnet_lite import EfficientNetLite
 from genus.models.swin import Swin

@@ -12,7 +12,7 @@ from genus.bundle import Bundle
 from genus.data.loader import Pixels, chunks
 from genus.data.preprocess import central_square
 from genus.engine.torch_engine import Normalise
-from genus.explanation.heat import heat_and_features
+from genus.explanation import heat_and_features
 from genus.report.heat import Box, overlay
 
 AT_A_TIME = 4  # on a processor the maps of more do not stay in its cache
