@@ -20,9 +20,9 @@ MODULES = {
     for path in sorted(SOURCE.rglob("*.py"))
 }
 LAYERS = [  # a module imports only from layers below its own
-    {"types", "errors", "files", "tables", "probabilities", "index", "evidence", "demo"},
+    {"types", "errors", "files", "probabilities", "evidence", "demo"},
     {"data", "models"},
-    {"architecture", "description", "bundle", "engine", "predictor"},
+    {"description", "bundle", "engine", "predictor"},
     {"training", "evaluation", "explanation", "report", "features"},
     {"workflows", "run", "config"},
     {"cli", "api", "__main__", ""},
@@ -30,9 +30,8 @@ LAYERS = [  # a module imports only from layers below its own
 WITHIN_LAYER = {  # the only edges inside a layer: from a module, or a file of data, models, workflows, to others
     "": "api",
     "__main__": "cli",
-    "bundle": "architecture description",
+    "bundle": "description",
     "demo": "errors files types",
-    "description": "architecture",
     "evidence": "types",
     "files": "errors",
     "predictor": "bundle engine",

@@ -14,10 +14,9 @@ from genus.data.decode import open_rgb
 from genus.data.loader import Pixels, chunks
 from genus.data.preprocess import fit
 from genus.errors import PictureError, UsageError, nearest
-from genus.files import atomic, probe_writable, write_text
+from genus.files import atomic, csv_text, probe_writable, write_text
 from genus.predictor import Predictor
-from genus.report.heat import heat_png
-from genus.tables import csv_text
+from genus.report.explanation import heat_png
 from genus.types import OnEvent, PredictionRow, Progress, ignore_events
 from genus.workflows.predict import predict_paths
 from genus.workflows.reporting.figures import Viewpoint, draw_figure, require_figures

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from genus.architecture import Architecture
 from genus.bundle import Bundle
 from genus.data.split import Member, Split
+from genus.description import Architecture
 from genus.run import Run
 from genus.types import KnownRule, Part, Preprocess
 from genus.workflows.dataset import subset_of

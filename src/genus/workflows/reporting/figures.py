@@ -14,7 +14,7 @@ from genus.models.efficientnet_lite import EfficientNetLite
 from genus.models.swin import Swin
 from genus.models.vgg import VGG
 from genus.models.vit import ViT
-from genus.report.anatomy import attention_png, hierarchy_png, patches_png, windows_png
+from genus.report.explanation import attention_png, hierarchy_png, patches_png, windows_png
 
 
 @dataclass(frozen=True, slots=True, eq=False)

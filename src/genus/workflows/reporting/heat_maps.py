@@ -13,7 +13,7 @@ from genus.data.loader import Pixels, chunks
 from genus.data.preprocess import central_square
 from genus.engine.torch_engine import Normalise
 from genus.explanation import heat_and_features
-from genus.report.heat import Box, overlay
+from genus.report.explanation import Box, overlay
 
 AT_A_TIME = 4  # on a processor the maps of more do not stay in its cache
 

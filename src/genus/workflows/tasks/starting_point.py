@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 
-from genus.architecture import Architecture
 from genus.bundle import load_bundle
 from genus.config import CONFIG, TrainConfig
-from genus.description import DESCRIPTION
+from genus.description import DESCRIPTION, Architecture
 from genus.errors import GenusError, MachineError, ModelError, UsageError, install_hint
 from genus.evidence import Members
 from genus.models import registry

@@ -16,11 +16,11 @@ from genus.data.split import deal, rank_in_class
 from genus.errors import DataError, ModelError, UsageError
 from genus.evaluation.label_errors import LabelIssue, label_issues
 from genus.evaluation.learning_curve import SHARES, LearningCurve, learning_curve
+from genus.files import csv_text
 from genus.probabilities import softmax
 from genus.report.content import Interval
 from genus.report.figures import learning_curve_png
 from genus.run import LABEL_ERRORS, LEARNING_CURVE, LEARNING_CURVE_PNG, Run
-from genus.tables import csv_text
 from genus.types import OnEvent, Part
 from genus.workflows.dataset import groups_of, require_split
 from genus.workflows.tasks.compute import choose_compute
