@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from genus.cli.results import show_table
-from genus.cli.streams import say
+from genus.cli.console import show_table
+from genus.cli.terminal import say
 
 
 def cache(

@@ -18,7 +18,7 @@ from genus.models.sources import availability, fetch, hub_answers
 from genus.models.weights import load_weights
 from genus.run import Run
 from genus.types import Caution, Note, OnEvent, Preprocess
-from genus.workflows.lineage import members_in, members_of
+from genus.workflows.dataset import members_in, members_of
 
 PREFERRED = "swin_tiny"
 EMBEDDED = "efficientnet_lite0"
