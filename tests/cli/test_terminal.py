@@ -1,4 +1,4 @@
-"""What reaches the terminal: every answer in any encoding, and no name that steers it."""
+"""What reaches the terminal: every answer in any encoding, and no name that steers it. And Ctrl-C, TERM and HUP."""
 
 import io
 import os
@@ -147,7 +147,7 @@ def test_paths_on_stdin_are_bytes_of_the_file_system(monkeypatch: pytest.MonkeyP
     assert terminal.stdin_lines() == ["rosé.jpg", "a\u2028b\x0bc.jpg", os.fsdecode(b"caf\xe9")]
 
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
+posix_only = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
 WAITING = """
 import os, signal, sys, time
@@ -172,16 +172,19 @@ def ended(number: int, before: str = "", cleaning: str = "") -> tuple[int, str, 
     return done.returncode, done.stdout, done.stderr
 
 
+@posix_only
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_lets_the_command_put_its_things_away(number: int) -> None:
     assert ended(number) == (128 + number, "kept\n", "")
 
 
+@posix_only
 def test_the_second_one_ends_it_at_once() -> None:
     cleaning = f"os.kill(os.getpid(), {int(signal.SIGTERM)}); time.sleep(20); print('too late')"
     assert ended(signal.SIGTERM, cleaning=cleaning) == (143, "kept\n", "")
 
 
+@posix_only
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     """As under nohup."""
     before = "signal.signal(signal.SIGHUP, signal.SIG_IGN); time.sleep = lambda _: None"
