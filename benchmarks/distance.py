@@ -23,8 +23,8 @@ from benchmarks.unknown import auroc, draw_others
 from genus.config import TrainConfig
 from genus.data.folder import scan
 from genus.data.split import Member
+from genus.evidence import Index
 from genus.features.extractor import FeatureExtractor
-from genus.index import Index
 from genus.run import Run
 from genus.types import Part, ignore_events
 from genus.workflows.dataset import prepare_dataset

@@ -22,7 +22,7 @@ from genus.bundle import load_bundle
 from genus.data.decode import decode
 from genus.data.folder import scan
 from genus.engine.torch_engine import Normalise
-from genus.explanation.heat import heat_maps
+from genus.explanation import heat_maps
 from genus.models.backbone import Backbone, Tail, features_for_cam, place
 from genus.types import Part
 

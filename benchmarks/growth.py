@@ -28,8 +28,7 @@ from genus.data.folder import scan
 from genus.data.inspect import DecodeOnly, Inspection, inspect
 from genus.data.loader import default_workers
 from genus.data.split import split
-from genus.features.cache import FeatureCache
-from genus.features.known_files import SETTLED_AFTER, KnownFiles, stamp
+from genus.features.cache import SETTLED_AFTER, FeatureCache, KnownFiles, stamp
 from genus.training.head import Examples, HeadRecipe, fit_adamw
 from genus.types import Part, Preprocess, ignore_events
 

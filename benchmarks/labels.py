@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.timing import machine
 from genus import api
 from genus.data.folder import scan
+from genus.files import csv_text
 from genus.run import Run
-from genus.tables import csv_text
 from genus.types import ignore_events
 from genus.workflows.tasks.studies import find_label_errors
 

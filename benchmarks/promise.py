@@ -20,13 +20,13 @@ from genus.data.inspect import Inspected, inspect
 from genus.data.split import Member, split
 from genus.predictor import head_logits
 from genus.probabilities import softmax
-from genus.training.head import Examples, best_of, fit_adamw, fit_linear
+from genus.training.head import Examples, fit_adamw, fit_linear
 from genus.types import Part, ignore_events
 from genus.workflows.dataset import Dataset
 from genus.workflows.tasks.calibrate import calibrate
 from genus.workflows.tasks.compute import choose_compute
 from genus.workflows.tasks.features import open_features
-from genus.workflows.tasks.head import fit_like, head_recipe
+from genus.workflows.tasks.head import chosen_strength, fit_like, head_recipe
 from genus.workflows.tasks.starting_point import prepare_model
 
 SIZES, SEEDS = (40, 120, 400, 1200, 3000), 20
@@ -87,7 +87,7 @@ def one_set(
         trials = list(fit_linear(layer, train, val))
     else:
         list(fit_adamw(layer, train, val, head_recipe(config, None)))
-    fit = fit_like(config, len(classes), **({"c": best_of(trials).c} if trials else {}))
+    fit = fit_like(config, len(classes), chosen_strength(trials))
     calibration = calibrate(
         drawn, layer, dataset.members(Part.TRAIN), dataset, config.max_error, ignore_events, fit, seed
     )

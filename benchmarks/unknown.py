@@ -17,9 +17,9 @@ from benchmarks.timing import machine
 from genus import api
 from genus.data.folder import scan
 from genus.demo import draw_dataset
+from genus.files import csv_text
 from genus.predictor import load
 from genus.probabilities import softmax
-from genus.tables import csv_text
 from genus.types import Part
 
 DRAWN_PER_CLASS = 40

@@ -15,8 +15,7 @@ import torch
 from benchmarks.timing import in_turns, machine, table
 from genus.data.augment import Views
 from genus.data.decode import decode
-from genus.data.loader import Batch, default_workers, load_batches
-from genus.data.processes import ReadingProcesses
+from genus.data.loader import Batch, ReadingProcesses, default_workers, load_batches
 from genus.engine.stream import stream
 from genus.engine.torch_engine import TorchEngine
 from genus.models import registry

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from genus.architecture import Architecture
 from genus.bundle import EVIDENCE, INDEX, TENSORS, Bundle
-from genus.description import DESCRIPTION
-from genus.evidence import Evidence, Members
-from genus.index import Index
+from genus.description import DESCRIPTION, Architecture
+from genus.evidence import Evidence, Index, Members
 from genus.models.backbone import module
 from genus.types import HALF, KnownRule, Preprocess
 from tests.models.closeness import randomise

@@ -14,8 +14,8 @@ from genus import api
 from genus.api import TrainOptions, listener, log_events
 from genus.config import TrainConfig
 from genus.data.find import Found
-from genus.report.notebook import result_html
 from genus.types import Note, Progress
+from genus.workflows.reporting.report import result_html
 
 
 def test_the_keywords_of_train_are_the_options() -> None:

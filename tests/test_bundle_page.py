@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from genus.architecture import LARGEST
 from genus.bundle import EVIDENCE, INDEX, TENSORS, load_bundle
+from genus.description import LARGEST
 from genus.evidence import Members
 from genus.types import Part
 from tests.bundles import GOLDEN

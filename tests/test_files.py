@@ -1,6 +1,8 @@
 """The one writer: complete, or not at all."""
 
+import csv
 import errno
+import io
 import json
 import os
 import threading
@@ -17,6 +19,7 @@ from genus.errors import MachineError, ModelError, UsageError
 from genus.files import (
     WriteBehind,
     atomic,
+    csv_text,
     irregular,
     json_text,
     make_folder,
@@ -243,3 +246,23 @@ def test_what_is_no_regular_file(tmp_path: Path) -> None:
         require_regular_file(tmp_path / "pipe")
     with pytest.raises(ModelError):
         require_regular_file(tmp_path, ModelError)
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+
+
+@given(st.lists(st.lists(TEXT, min_size=2, max_size=3), max_size=4))
+def test_every_text_reads_back(rows: list[list[str]]) -> None:
+    read = list(csv.reader(io.StringIO(csv_text(rows), newline="")))
+    assert [[cell.removeprefix("'") for cell in row] for row in read] == [
+        [cell.removeprefix("'") for cell in row] for row in rows
+    ]
+
+
+def test_formulas_are_disarmed_and_numbers_are_not() -> None:
+    assert csv_text([("=cmd()", "-1", -1, 0.5, None)]) == "'=cmd(),'-1,-1,0.5,\n"
+
+
+def test_names_that_are_no_utf8_become_escapes() -> None:
+    name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    assert csv_text([(name,)]) == "caf\\udce9.jpg\n"

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from genus.architecture import Architecture
 from genus.bundle import Bundle, save_bundle
 from genus.data.decode import decode
+from genus.description import Architecture
 from genus.engine.torch_engine import Normalise
 from genus.errors import GenusError, MachineError, ModelError, PictureError, UsageError
 from genus.models.backbone import module

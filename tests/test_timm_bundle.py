@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from genus.architecture import Architecture
 from genus.bundle import Bundle, load_bundle, save_bundle
+from genus.description import Architecture
 from genus.errors import ModelError
 from genus.models.backbone import module
 from genus.models.timm_backbone import import_timm

@@ -1,5 +1,6 @@
 """The verbs as Python functions: the same workflows as the command line, without the printing."""
 
+import html
 import logging
 import os
 import sys
@@ -14,7 +15,6 @@ from typing import Any, Literal, TypedDict, Unpack, get_type_hints
 from genus.config import TrainConfig, compose
 from genus.data.find import find_pictures
 from genus.predictor import load
-from genus.report.notebook import progress_html
 from genus.types import AugmentName, Caution, EngineName, Event, HeadName, OnEvent, PrecisionName, Progress
 from genus.workflows.compare import CompareResult, compare_runs
 from genus.workflows.evaluate import EvaluateResult, evaluate_run
@@ -77,11 +77,18 @@ class NotebookEvents:
             return
         notebook = import_module("IPython.display")
         self._drawn = time.monotonic()
-        bar = notebook.HTML(progress_html(event))
+        bar = notebook.HTML(_progress_html(event))
         if self._bar is None:
             self._bar = notebook.display(bar, display_id=True)
         else:
             self._bar.update(bar)
+
+
+def _progress_html(progress: Progress) -> str:
+    """A bar, and how far it is in numbers."""
+    task = html.escape(progress.task)
+    bar = f'<progress value="{progress.done}" max="{max(progress.total, 1)}"></progress>'
+    return f"<div>{bar} {task}: {progress.done:,} of {progress.total:,}</div>"
 
 
 def listener() -> OnEvent:

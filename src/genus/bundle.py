@@ -26,12 +26,10 @@ from safetensors.numpy import save as save_arrays
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from genus.architecture import Architecture
-from genus.description import DESCRIPTION, Description, read_description, write_description
+from genus.description import DESCRIPTION, Architecture, Description, read_description, write_description
 from genus.errors import GenusError, ModelError
-from genus.evidence import Evidence, Members
+from genus.evidence import Evidence, Index, Members
 from genus.files import atomic, move, remove
-from genus.index import Index
 from genus.models.backbone import Backbone, module
 from genus.types import KnownRule, Preprocess
 

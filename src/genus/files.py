@@ -1,15 +1,18 @@
 """The one atomic writer: a file that genus writes is there complete, or not at all.
 
-Order: write a temporary file beside the target, fsync it, rename it over the target, fsync the folder. And the one
-look at a file before it is read: a pipe or a device would block the reader, or never end.
+Order: write a temporary file beside the target, fsync it, rename it over the target, fsync the folder. JSON and CSV
+are made here, too. And the one look at a file before it is read: a pipe or a device would block the reader, or never
+end.
 """
 
 import contextlib
+import csv
+import io
 import json
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,8 @@ from typing import Any
 from genus.errors import GenusError, MachineError, UsageError
 
 _SPECIAL = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for one begins so
 
 PREFIX, SUFFIX = ".genus-", ".tmp"  # of the temporary files beside their targets
 
@@ -104,6 +109,30 @@ def json_text(value: Any, indent: int | None = None) -> str:
     """``value`` as JSON. Bytes of a file name that are no UTF-8 become escapes, which read back as they were."""
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV text: comma, ``\\n`` line ends, quotes where needed, None as an empty cell.
+
+    A text that a spreadsheet would run as a formula gets a ``'`` in front; bytes of a name that are no UTF-8 become
+    escapes.
+    """
+    out = io.StringIO()
+    for row in rows:
+        cells = [_cell(value) for value in row]
+        # csv quotes no "\r" when lines end with "\n", and readers would break the row there
+        broken = any("\r" in cell for cell in cells)
+        csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL if broken else csv.QUOTE_MINIMAL).writerow(cells)
+    return out.getvalue()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return str(value)
+    text = value.encode("utf-8", "backslashreplace").decode()
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def make_folder(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""From logits to probabilities."""
+"""From logits to probabilities, for training, evaluation and prediction, which do not know one another."""
 
 from typing import TypeVar
 

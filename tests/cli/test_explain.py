@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 import genus as genus_package
-from genus.architecture import Architecture
 from genus.bundle import Bundle, save_bundle
 from genus.demo import draw
+from genus.description import Architecture
 from genus.models.registry import preprocess_of
 from genus.types import Preprocess
 from tests.cli.conftest import Genus

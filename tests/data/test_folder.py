@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from genus.data.catalog import Catalog
 from genus.data.folder import scan
-from genus.data.kinds import is_written
+from genus.data.formats import is_written
 from genus.errors import DataError
 from genus.types import Part
 from tests import corpus

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from genus.engine.device import autocast
-from genus.engine.torch_engine import Normalise, TorchEngine
+from genus.engine.torch_engine import Normalise, TorchEngine, without_batch_norm
 from genus.models.backbone import module
 from genus.types import HALF, IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from tests.card import needs_card
+from tests.models.closeness import assert_equal, randomise
 from tests.models.test_registry import tiny
 
 CPU = torch.device("cpu")
@@ -93,3 +94,28 @@ def test_bf16_is_used_when_asked_for_and_comes_back_as_fp32() -> None:
     assert layer.weight.dtype == torch.float32
     with autocast(CPU, "fp32"):
         assert layer(torch.zeros(1, 3, 1, 1)).dtype == torch.float32
+
+
+def batch_norms(network: nn.Module) -> int:
+    return sum(isinstance(part, nn.BatchNorm2d) for part in network.modules())
+
+
+def check(name: str, **arguments: object) -> None:
+    network = module(tiny(name, **arguments)).eval()
+    randomise(network)
+    folded = without_batch_norm(network)
+    images = torch.randn(2, 3, 40, 40)
+    with torch.no_grad():
+        assert_equal(folded(images), network(images), 1e-4)
+    assert batch_norms(network) > 0  # the original is as it was
+    assert batch_norms(folded) == 0
+
+
+def test_convolutions_do_the_work_of_the_norms() -> None:
+    check("efficientnet_lite0")
+    check("vgg11", batch_norm=True)
+
+
+def test_nothing_to_fold_nothing_copied() -> None:
+    network = module(tiny("vit_tiny_patch16", image_size=32))
+    assert without_batch_norm(network) is network

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
 
-from genus.report.confusion import Counts, confusion_csv, confusion_figure, confusion_png
-from genus.report.matrix import cells, most_confused
+from genus.report.confusion import Counts, cells, confusion_csv, confusion_figure, confusion_png, most_confused
 from genus.report.style import DPI, FAINT_INK, INK, MARGIN, house_style
 
 LONG = "Chrysanthemum indicum var. album"

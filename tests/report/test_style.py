@@ -14,13 +14,13 @@ from genus.report.style import missing_glyphs
 
 SILENT = """
 import sys
-import genus.report.page, genus.report.figures, genus.report.confusion, genus.report.anatomy, genus.report.heat
+import genus.report.page, genus.report.figures, genus.report.confusion, genus.report.explanation
 assert "matplotlib" not in sys.modules
 import numpy as np
 sys.modules["matplotlib.pyplot"] = None  # importing it now fails
 genus.report.style.font_family = lambda: ["DejaVu Sans", "No Such Font"]
 genus.report.confusion.confusion_png(np.eye(13, dtype=int), ["雏菊"] * 13, "標題")
-genus.report.heat.legend_colours(3)
+genus.report.explanation.legend_colours(3)
 """
 
 

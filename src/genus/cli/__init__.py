@@ -9,8 +9,7 @@ import warnings
 from collections.abc import Sequence
 
 from genus.cli.app import DEBUG, DISK_FULL, run
-from genus.cli.stopping import catch_signals
-from genus.cli.streams import READER_GONE, open_missing_streams, tell
+from genus.cli.terminal import READER_GONE, catch_signals, open_missing_streams, tell
 from genus.errors import MachineError
 
 COLLECT_AFTER = 200_000  # new objects

@@ -15,8 +15,7 @@ from genus.cli.evaluate import evaluate
 from genus.cli.explain import explain
 from genus.cli.models import models
 from genus.cli.predict import predict
-from genus.cli.stopping import stop_code
-from genus.cli.streams import READER_GONE, say, stdout, tell
+from genus.cli.terminal import READER_GONE, say, stdout, stop_code, tell
 from genus.cli.train import train, with_explicit_truth
 from genus.errors import GenusError, MachineError
 

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from genus.cli.results import show_table
-from genus.cli.streams import say
+from genus.cli.console import show_table
+from genus.cli.terminal import say
 
 
 def cache(
@@ -21,12 +21,11 @@ def cache(
 
     Example: genus cache --clear
     """
-    from genus.features.cache import cache_root, tables
+    from genus.features.cache import FILES_READ, cache_root, tables
     from genus.features.cache import clear as clear_cache
-    from genus.features.known_files import FOLDER
 
     root = cache_root()
-    places = (root, root / FOLDER)
+    places = (root, root / FILES_READ)
     if clear:
         say(f"{root}: {_megabytes(sum(map(clear_cache, places)))} freed.")
         return

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from genus.cli.console import Screen
-from genus.cli.results import answer_line, show_evaluation
-from genus.cli.streams import say
+from genus.cli.console import Screen, answer_line, show_evaluation
+from genus.cli.terminal import say
 
 
 def demo(

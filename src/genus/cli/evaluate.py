@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genus.cli.console import Screen
-from genus.cli.results import ends, show_evaluation, show_table
-from genus.cli.streams import say
+from genus.cli.console import Screen, ends, show_evaluation, show_table
+from genus.cli.terminal import say
 
 if TYPE_CHECKING:
     from genus.evaluation.learning_curve import LearningCurve

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from genus.cli.console import Screen
+from genus.cli.console import Screen, answer_line
 from genus.cli.predict import finish, kind_of
-from genus.cli.results import answer_line
-from genus.cli.streams import say, stdin_lines
+from genus.cli.terminal import say, stdin_lines
 
 
 def explain(

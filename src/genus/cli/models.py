@@ -1,7 +1,7 @@
 """``genus models``."""
 
-from genus.cli.results import show_table
-from genus.cli.streams import say
+from genus.cli.console import show_table
+from genus.cli.terminal import say
 
 
 def models() -> None:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genus.cli.console import Screen
-from genus.cli.results import answer_line
-from genus.cli.streams import READER_GONE, emit, say, stdin_lines, stdout, tell
+from genus.cli.console import Screen, answer_line
+from genus.cli.terminal import READER_GONE, emit, say, stdin_lines, stdout, tell
 from genus.errors import MachineError, UsageError
 from genus.files import irregular
 from genus.types import PredictionRow

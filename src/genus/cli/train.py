@@ -9,9 +9,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
-from genus.cli.console import Screen, command_line
-from genus.cli.results import show_evaluation
-from genus.cli.streams import say
+from genus.cli.console import Screen, command_line, show_evaluation
+from genus.cli.terminal import say
 from genus.config import PRESETS, About, TrainConfig, compose, flag_name
 from genus.errors import UsageError, nearest
 

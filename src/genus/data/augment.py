@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from genus.data.decode import decode, opened_rgb
-from genus.data.loader import Pixels
 from genus.data.preprocess import central, resize_part
 from genus.types import AugmentName, Preprocess
 
@@ -37,7 +37,7 @@ class Views:
     strength: AugmentName
     seed: int
 
-    def __call__(self, epoch: int, index: int) -> Pixels:
+    def __call__(self, epoch: int, index: int) -> NDArray[np.uint8]:
         """Picture number ``index`` as ``epoch`` sees it: size x size x 3 uint8. Raises PictureError."""
         if self.strength == "none":
             return decode(self.paths[index], self.preprocess)
@@ -47,7 +47,7 @@ class Views:
 
 def read_view(
     path: Path, preprocess: Preprocess, strength: Literal["light", "strong"], rng: np.random.Generator
-) -> Pixels:
+) -> NDArray[np.uint8]:
     """A random view of the picture in ``path``, which is decoded no larger than that takes. Raises PictureError."""
     at_least = round(preprocess.size / MIN_AREA[strength] ** 0.5)
     with opened_rgb(path, at_least, preprocess.decode) as image:
@@ -56,7 +56,7 @@ def read_view(
 
 def random_view(
     image: Image.Image, preprocess: Preprocess, strength: Literal["light", "strong"], rng: np.random.Generator
-) -> Pixels:
+) -> NDArray[np.uint8]:
     """An upright RGB picture -> a random view of it, ``size`` x ``size`` x 3 uint8. The same ``rng`` state, the
     same view."""
     across, down = random_crop(image.width, image.height, MIN_AREA[strength], rng)

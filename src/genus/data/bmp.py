@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from genus.data.depth import blocks
+from genus.data.colour import blocks
 
 _RLE8, _RLE4, _MASKS, _MASKS_WITH_ALPHA = 1, 2, 3, 6
 _FILE_HEADER, _HEADER_WITHOUT_MASKS = 14, 40

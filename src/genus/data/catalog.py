@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genus.errors import DataError
-from genus.tables import csv_text
+from genus.files import csv_text
 from genus.types import Part
 
 TOLERATED = 0.05

@@ -1,13 +1,15 @@
 """The one decoder of the program: from a file, bytes, an array or a picture in Python to upright sRGB pixels.
 
 Training, evaluation, prediction, explanation and export all see a picture through ``opened_rgb``; everything that
-feeds a model without augmentation goes through ``decode``, which is ``opened_rgb`` and then ``fit``.
+feeds a model without augmentation goes through ``decode``, which is ``opened_rgb`` and then ``fit``. How much memory
+that may take, of one picture and of several at the same time, is limited here, too.
 """
 
 import logging
 import os
 import re
 import stat
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +21,25 @@ from PIL import Image
 
 from genus.data.colour import upright_rgb
 from genus.data.formats import HEAD, FileKind, refusal, sniff
-from genus.data.memory import GATE, MAX_FILE_BYTES, MAX_PIXELS, over_limit, require_room
 from genus.data.preprocess import fit
 from genus.data.readers import damage, open_picture
 from genus.errors import PictureError
 from genus.types import DecodeRule, Preprocess
+
+MAX_PIXELS = 178_000_000
+"""Width times height that a header may announce; just under the point where Pillow refuses a picture."""
+
+MAX_BYTES = 9 * MAX_PIXELS
+"""Bytes of memory that a picture may need from the file's bytes to RGB, in all copies that exist at the same time. With
+8 bits a channel, pixels come to their limit first; deeper pictures, and those whose libraries keep copies, to this."""
+
+MAX_FILE_BYTES = 2**30
+
+SMALL_BYTES = 2**26
+"""Bytes up to which a picture waits for nobody."""
+
+AT_A_TIME = 2**31
+"""Bytes that the larger pictures may need together."""
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # without one, what Pillow logs lands on the terminal
 _PILLOW_FILTER = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
@@ -202,3 +218,48 @@ def _ignore_pillow_warnings() -> None:
     """
     if not warnings.filters or warnings.filters[0] != _PILLOW_FILTER:
         warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def require_room(width: int, height: int, needed: int, max_pixels: int) -> None:
+    """Raise PictureError for a picture of more than ``max_pixels``, or one that needs more than ``MAX_BYTES``."""
+    if width * height > max_pixels:
+        raise PictureError(over_limit(f"{width} x {height} pixels", max_pixels))
+    if needed > MAX_BYTES:
+        raise PictureError(
+            f"{width} x {height} pixels of this kind need {needed / 1e9:.1f} GB of memory, over the limit of "
+            f"{MAX_BYTES / 1e9:.1f} GB; save the picture smaller, or with 8 bits a channel"
+        )
+
+
+def over_limit(what: str, max_pixels: int) -> str:
+    """The message for ``what`` has too many pixels."""
+    return f"{what} is over the limit of {max_pixels / 1e6:.0f} megapixels"
+
+
+class Gate:
+    """Lets pictures into memory as long as they fit together; one that is too large for that comes alone."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._taken = 0
+        self._left = threading.Condition()
+
+    @contextmanager
+    def taking(self, needed: int) -> Iterator[None]:
+        """Wait until there is room for ``needed`` bytes, and take it for as long as the context lasts."""
+        if needed <= SMALL_BYTES:
+            yield
+            return
+        with self._left:
+            self._left.wait_for(lambda: not self._taken or self._taken + needed <= self._room)
+            self._taken += needed
+        try:
+            yield
+        finally:
+            with self._left:
+                self._taken -= needed
+                self._left.notify_all()
+
+
+GATE = Gate(AT_A_TIME)
+"""The one of this process."""

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from genus.data.formats import HEAD, SUFFIXES, sniff
-from genus.data.kinds import UNREADABLE, is_hidden, is_output, suffix_of
+from genus.data.formats import HEAD, SUFFIXES, UNREADABLE, is_hidden, is_output, sniff, suffix_of
 from genus.errors import DataError, plural
 from genus.files import irregular
 

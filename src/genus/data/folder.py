@@ -1,7 +1,7 @@
 """From a folder of class folders, or a table, to the list of its pictures.
 
 Three layouts are understood: ``root/<class>/**``; ``root/train/<class>/**`` beside ``root/{val,valid,validation}``
-and ``root/test`` (see ``parts`` for further names); a table (see ``table``). What counts as a picture is decided here
+and ``root/test`` (see ``layout`` for further names); a table (see ``table``). What counts as a picture is decided here
 by its name, and later by its content (see ``inspect``).
 """
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from genus.data.catalog import Catalog, Picture, require_distinct
-from genus.data.kinds import ARCHIVES, OTHER_TABLES, TABLES, inner_folders, is_written, suffix_of
+from genus.data.formats import ARCHIVES, OTHER_TABLES, TABLES, inner_folders, is_written, suffix_of
 from genus.data.layout import Layout, find_layout
 from genus.data.table import read_table
 from genus.data.walk import Walk

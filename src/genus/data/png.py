@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from genus.data.depth import blocks, depth
+from genus.data.colour import blocks, depth
 from genus.types import DecodeRule
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -25,7 +25,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from genus.data import bmp, png, tiff
-from genus.data.depth import depth_of, eight_bits
+from genus.data.colour import depth_of, eight_bits
 from genus.errors import PictureError, install_hint
 from genus.types import DecodeRule
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TextIO
 
 from genus.data.catalog import BadFile, Catalog, Picture, is_blank, require_distinct, too_many
-from genus.data.formats import SUFFIXES
-from genus.data.kinds import suffix_of
-from genus.data.parts import PARTS, part_named
+from genus.data.formats import SUFFIXES, suffix_of
+from genus.data.layout import PARTS, part_named
 from genus.errors import DataError, nearest
 
 _COLUMNS = {  # what a column may be called, the first of these that is there; case, blanks and signs do not matter

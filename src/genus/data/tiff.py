@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from genus.data.depth import blocks, depth_of, eight_bits, opacity
+from genus.data.colour import blocks, depth_of, eight_bits, opacity
 from genus.errors import PictureError
 from genus.types import DecodeRule
 

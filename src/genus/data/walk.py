@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genus.data.catalog import BadFile, Picture
-from genus.data.formats import HEAD, SUFFIXES, sniff
-from genus.data.kinds import UNREADABLE, is_hidden, is_output, may_be_picture, suffix_of
+from genus.data.formats import HEAD, SUFFIXES, UNREADABLE, is_hidden, is_output, may_be_picture, sniff, suffix_of
 from genus.errors import DataError, plural
 from genus.types import Part
 

@@ -7,8 +7,21 @@ head as wide as half of a picture of 240 pixels.
 import numpy as np
 from numpy.random import Generator
 
-from genus.demo.palette import Array, colour, palette, pick, ramp
-from genus.demo.sheets import GOLDEN_ANGLE, Facets, along, join, outline, sheet, spiral, unit
+from genus.demo.drawing import (
+    GOLDEN_ANGLE,
+    Array,
+    Facets,
+    along,
+    colour,
+    join,
+    outline,
+    palette,
+    pick,
+    ramp,
+    sheet,
+    spiral,
+    unit,
+)
 
 GREEN = colour("#5c8a3a")
 

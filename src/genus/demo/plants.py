@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
+from genus.demo.drawing import Array, Facets, colour, curve, join, outline, palette, ramp, sheet, turn, unit
 from genus.demo.flowers import daisy, dandelion, rose, sunflower, tulip
-from genus.demo.palette import Array, colour, palette, ramp
-from genus.demo.sheets import Facets, curve, join, outline, sheet, turn, unit
 
 Range = tuple[float, float]
 TOWARDS_VIEWER = np.array([0.0, 0.0, 1.0])
@@ -25,7 +24,7 @@ class Foliage:
     lift: Range  # radians above the horizon
     length: Range
     half_width: float  # in lengths
-    outline: Range  # exponents of sheets.outline
+    outline: Range  # exponents of drawing.outline
     teeth: int = 0
     bite: float = 0.0  # depth of the teeth, in half widths
     fan: tuple[float, ...] = (0.0,)  # angles of the leaflets of one leaf

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from genus.data.loader import Pixels, fill
-from genus.engine.folding import without_batch_norm
-from genus.engine.torch_engine import Normalise
+from genus.engine.torch_engine import Normalise, without_batch_norm
 from genus.types import Precision, Preprocess
 
 

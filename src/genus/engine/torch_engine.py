@@ -1,17 +1,20 @@
 """torch behind the one call: pixels in, numbers out."""
 
+import copy
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from genus.data.loader import Pixels, fill
 from genus.engine.device import autocast
-from genus.engine.folding import without_batch_norm
+from genus.models.efficientnet_lite import ConvNorm
 from genus.types import Note, OnEvent, Precision, Preprocess
 
 CPU_BATCH = 8  # what stays in a processor's cache; measured in docs/benchmarks.md
@@ -114,3 +117,28 @@ def compile_or_leave(
     except Exception as error:  # whatever the compiler and its tools raise
         turn_off()
         on_event(Note(f"Compiling failed ({type(error).__name__}); going on without."))
+
+
+def without_batch_norm(network: nn.Module) -> nn.Module:
+    """A copy of ``network`` (in eval mode) whose convolutions do the work of the batch norms behind them, equal up to
+    rounding; ``network`` itself where there is nothing to fold."""
+    if not any(_pairs(part) for part in network.modules()):
+        return network
+    folded = copy.deepcopy(network)
+    for part in folded.modules():
+        for convolution, norm in _pairs(part):
+            setattr(part, convolution, fuse_conv_bn_eval(getattr(part, convolution), getattr(part, norm)))
+            setattr(part, norm, nn.Identity())
+    return folded
+
+
+def _pairs(part: nn.Module) -> list[tuple[str, str]]:
+    """Names of a convolution and the batch norm that follows it, where the order of work is certain."""
+    if not isinstance(part, nn.Sequential | ConvNorm):
+        return []
+    children = list(part.named_children())
+    return [
+        (first, second)
+        for (first, convolution), (second, norm) in pairwise(children)
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    ]

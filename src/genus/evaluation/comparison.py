@@ -7,8 +7,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from genus.evaluation.beta import incomplete_beta
-from genus.evaluation.intervals import CONFIDENCE, Estimate, Groups, Z, difference, effective_sizes
+from genus.evaluation.intervals import CONFIDENCE, Estimate, Groups, Z, difference, effective_sizes, incomplete_beta
 
 POWER = 0.8
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from genus.evaluation.beta import incomplete_beta
-from genus.evaluation.intervals import FEW_GROUPS, Groups
+from genus.evaluation.intervals import FEW_GROUPS, Groups, incomplete_beta
 from genus.evaluation.selective import max_distance
 
 MIN_AUC = 0.6

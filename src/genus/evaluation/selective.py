@@ -9,8 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from genus.evaluation.beta import incomplete_beta
-from genus.evaluation.intervals import CONFIDENCE, Groups, effective_sizes
+from genus.evaluation.intervals import CONFIDENCE, Groups, effective_sizes, incomplete_beta
 
 FALSE_ALARMS = 0.01
 """Share of ordinary pictures that may be taken for something else."""

@@ -23,8 +23,7 @@ from genus.engine.choice import build_engine, choose_engine, engine_names
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import batch_size_on
 from genus.errors import DataError, MachineError
-from genus.features.cache import CachedRows, FeatureCache, cache_root
-from genus.features.known_files import KnownFiles, stamp
+from genus.features.cache import CachedRows, FeatureCache, KnownFiles, cache_root, stamp
 from genus.files import probe_writable
 from genus.models.backbone import Backbone, Lower, WithoutHead, module, place, shape_behind
 from genus.types import Caution, EngineName, OnEvent, Precision, Preprocess, Progress

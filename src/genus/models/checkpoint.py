@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from genus.errors import ModelError
-from genus.models.layouts.layout import State
+from genus.models.layouts import State
 
 MOST_NESTED = 5
 LARGEST_HEADER = 100_000_000  # bytes; safetensors reads none that is larger

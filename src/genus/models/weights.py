@@ -17,8 +17,7 @@ from torch import Tensor
 from genus.errors import ModelError
 from genus.models.backbone import Backbone, module, replace_head
 from genus.models.checkpoint import read_checkpoint
-from genus.models.layouts import LAYOUTS
-from genus.models.layouts.layout import State
+from genus.models.layouts import LAYOUTS, State
 from genus.models.registry import MODELS, build
 from genus.models.swin import resize_relative_bias
 from genus.models.vit import resize_position_table, square_grid

@@ -12,9 +12,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from genus.report.confusion import cells, most_confused, size
 from genus.report.content import Interval, Report, ShownPicture
-from genus.report.heat import legend_colours
-from genus.report.matrix import cells, most_confused, size
+from genus.report.explanation import legend_colours
 from genus.report.svg import chart_svg
 from genus.report.text import percent, printable, shorten_all, whole_percent
 

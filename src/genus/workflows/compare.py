@@ -11,7 +11,7 @@ from genus.errors import DataError
 from genus.evaluation.comparison import Comparison, compare
 from genus.evaluation.intervals import Estimate, share
 from genus.predictor import Predictor
-from genus.run import Run
+from genus.run import SPLIT, Run
 from genus.types import Caution, OnEvent, Part, ignore_events
 from genus.workflows.dataset import groups_of, require_split, subset_of
 from genus.workflows.scoring import labels_named
@@ -66,7 +66,7 @@ def _shared(runs: list[Run], bundles: list[Bundle], on_event: OnEvent) -> list[M
     if not shared:
         raise DataError(
             f"{a} and {b} have no test picture in common, so they cannot be compared. "
-            f"Train the second on the split of the first: genus train ... --split {a / 'split.json'}."
+            f"Train the second on the split of the first: genus train ... --split {a / SPLIT}."
         )
     if len(shared) < max(sizes):
         on_event(Caution(f"{len(shared)} test pictures are shared; the runs had {sizes[0]} and {sizes[1]}."))

@@ -1,14 +1,18 @@
-"""The data of a run: scanned, every file looked at once, split. Every later step reads from here."""
+"""The data of a run: scanned, every file looked at once, split. Every later step reads from here.
+
+And which pictures took part in it, or in a run that it descends from: these can test nothing of it.
+"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genus.bundle import Bundle
+from genus.bundle import Bundle, read_record
 from genus.config import TrainConfig
 from genus.data.catalog import BadFile, Catalog, bad_files_csv
 from genus.data.inspect import Consumer, DecodeOnly, inspect, require_usable
@@ -17,6 +21,8 @@ from genus.errors import DataError, ModelError, UsageError, plural
 from genus.evidence import Members
 from genus.run import BAD_FILES, SPLIT, Run
 from genus.types import Caution, Note, OnEvent, Part, Preprocess
+
+GENERATIONS = 100  # of runs that each started from another: more is a circle
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,11 @@ def _tell_moved(run: Run, new: Split, root: Path, on_event: OnEvent) -> None:
 
 def data_root(bundle: Bundle) -> Path:
     """The data folder that a run was trained on."""
-    return Path(bundle.record.get("data", {}).get("root", "."))
+    return _root_in(bundle.record)
+
+
+def _root_in(record: Mapping[str, Any]) -> Path:
+    return Path(record.get("data", {}).get("root", "."))
 
 
 def require_split(run: Run, bundle: Bundle) -> Split:
@@ -167,3 +177,34 @@ def read_split(path: Path, root: Path) -> Split:
         raise DataError(f"{path} is not valid JSON: {error}") from error
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
+
+
+def members_of(run: Run, bundle: Bundle) -> Members | None:
+    """Who took part in ``run`` and in all runs that it descends from; None where that is not known any more.
+
+    A bundle of today knows it. For those of formats 1 and 2 it is put together from the ``split.json`` of the run and
+    of each ancestor.
+    """
+    if bundle.members:
+        return bundle.members
+    found: Members | None = None
+    folder: Path | None = run.folder
+    for _ in range(GENERATIONS):
+        if folder is None:
+            return found
+        try:
+            record = read_record(folder)
+        except ModelError:
+            return None
+        parts = Run(folder).split(_root_in(record))
+        if parts is None:
+            return None
+        found = members_in(parts).union(found) if found else members_in(parts)
+        parent = record.get("training", {}).get("from_run")
+        folder = Path(parent) if parent else None
+    return None
+
+
+def members_in(parts: Split) -> Members:
+    """The pictures of a split by their sides."""
+    return Members.of(*([member.sha256 for member in parts.members(part)] for part in Part))

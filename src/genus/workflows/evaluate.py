@@ -15,12 +15,10 @@ from genus.errors import DataError, UsageError, plural
 from genus.evaluation.learning_curve import LearningCurve
 from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
-from genus.report.notebook import result_html
 from genus.run import METRICS, Run
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
-from genus.workflows.dataset import Subset, data_root, require_split
-from genus.workflows.lineage import members_of
-from genus.workflows.reporting.report import tell_missing_glyphs, write_evaluation, write_report
+from genus.workflows.dataset import Subset, data_root, members_of, require_split
+from genus.workflows.reporting.report import result_html, tell_missing_glyphs, write_evaluation, write_report
 from genus.workflows.scoring import Provenance, Strangers, score, score_strangers, shift_caution, test_sentence
 from genus.workflows.tasks.studies import Suspect, find_label_errors, measure_learning_curve
 

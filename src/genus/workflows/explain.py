@@ -14,14 +14,12 @@ from genus.data.decode import open_rgb
 from genus.data.loader import Pixels, chunks
 from genus.data.preprocess import fit
 from genus.errors import PictureError, UsageError, nearest
-from genus.files import atomic, probe_writable, write_text
+from genus.files import atomic, csv_text, probe_writable, write_text
 from genus.predictor import Predictor
-from genus.report.heat import heat_png
-from genus.tables import csv_text
+from genus.report.explanation import heat_png
 from genus.types import OnEvent, PredictionRow, Progress, ignore_events
 from genus.workflows.predict import predict_paths
-from genus.workflows.reporting.figures import Viewpoint, draw_figure, require_figures
-from genus.workflows.reporting.heat_maps import as_input, heat_of, seen_box
+from genus.workflows.reporting.explanations import Viewpoint, as_input, draw_figure, heat_of, require_figures, seen_box
 
 EXPLANATIONS = "explanations"  # the folder in a run, and in it the name of the table
 TABLE = f"{EXPLANATIONS}.csv"
@@ -53,9 +51,9 @@ def explain_paths(
     """``<name>.heat.png`` for every picture, in order, as they come; ``explanations.csv`` when all are done.
 
     ``unread`` pairs what cannot be looked into with the reason (see ``find.Found``); it gets its rows, too.
-    The class explained is ``label``, or the model's answer; ``figures`` are names in ``figures.FIGURES``, each one more
-    PNG a picture. Raises UsageError for a class, figure or folder that does not fit, or, unless ``force``, holds an
-    earlier explanation; MachineError when ``out`` cannot be written.
+    The class explained is ``label``, or the model's answer; ``figures`` are names in ``explanations.FIGURES``, each one
+    more PNG a picture. Raises UsageError for a class, figure or folder that does not fit, or, unless ``force``, holds
+    an earlier explanation; MachineError when ``out`` cannot be written.
     """
     bundle = predictor.bundle
     if label is not None and label not in bundle.classes:

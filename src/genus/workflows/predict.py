@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from genus.errors import UsageError
-from genus.files import json_text
+from genus.files import csv_text, json_text
 from genus.predictor import Predictor
-from genus.tables import csv_text
 from genus.types import Caution, OnEvent, PredictionRow, Progress, ignore_events
 from genus.workflows.tasks.calibrate import known_rule
 

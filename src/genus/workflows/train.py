@@ -1,6 +1,5 @@
 """``genus train``: scan → look at the files → split → model → learn → bundle → test the model as it will be used."""
 
-import contextlib
 import platform
 import time
 from dataclasses import dataclass
@@ -14,15 +13,18 @@ from genus.bundle import Bundle, add_to_record, load_bundle, save_bundle
 from genus.config import TrainConfig
 from genus.data.catalog import Catalog
 from genus.data.folder import scan
-from genus.engine.device import freed_memory_kept
 from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
-from genus.report.notebook import result_html
 from genus.run import Result, Run
 from genus.types import Caution, Note, OnEvent, Part, RunOpened, ignore_events
-from genus.workflows.dataset import Dataset, prepare_dataset
-from genus.workflows.lineage import members_in
-from genus.workflows.reporting.report import tell_missing_glyphs, write_curves, write_evaluation, write_report
+from genus.workflows.dataset import Dataset, members_in, prepare_dataset
+from genus.workflows.reporting.report import (
+    result_html,
+    tell_missing_glyphs,
+    write_curves,
+    write_evaluation,
+    write_report,
+)
 from genus.workflows.scoring import Provenance, Scored, score, score_features, shift_caution, test_sentence
 from genus.workflows.tasks.compute import Compute, choose_compute
 from genus.workflows.tasks.learning import Learnt, open_learner
@@ -71,10 +73,8 @@ def _train(
 ) -> TrainResult:
     start = prepare_model(config, name, catalog.classes, on_event)
     on_event(Note(f"Computing on {compute.device} in {compute.precision}; results go to {run.folder}."))
-    with contextlib.ExitStack() as stack:
-        if compute.device.type == "cpu":
-            stack.enter_context(freed_memory_kept())
-        learner = stack.enter_context(open_learner(start, config, compute, len(catalog.pictures), on_event))
+    pictures = len(catalog.pictures)
+    with compute.memory_kept(), open_learner(start, config, compute, pictures, on_event) as learner:
         dataset = prepare_dataset(
             catalog, config, start.preprocess, run, on_event, compute.workers, learner.consumer, start.ancestors
         )

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from genus.architecture import Architecture
 from genus.bundle import Bundle
 from genus.data.split import Member, Split
+from genus.description import Architecture
 from genus.run import Run
 from genus.types import KnownRule, Part, Preprocess
 from genus.workflows.dataset import subset_of
-from genus.workflows.reporting.facts import next_commands
 from genus.workflows.reporting.report import warnings
+from genus.workflows.reporting.sections import next_commands
 from genus.workflows.scoring import Provenance, scored
 from tests.models.test_registry import tiny
 

@@ -18,7 +18,7 @@ from genus.probabilities import softmax
 from genus.report.content import CloseUp, Neighbour, ShownPicture
 from genus.types import DecodeRule
 from genus.workflows.dataset import data_root
-from genus.workflows.reporting.heat_maps import heat_of, laid_over
+from genus.workflows.reporting.explanations import heat_of, laid_over
 from genus.workflows.scoring import Scored
 
 SMALL, LARGE = 112, 260  # pixels of the long side

@@ -1,5 +1,6 @@
 """``report.html``: what a run's files and the answers to its test pictures say, put together for the page."""
 
+import html
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,9 +29,6 @@ from genus.run import (
     Run,
 )
 from genus.types import Caution, EpochResult, OnEvent, Part, best_epoch
-from genus.workflows.dataset import data_root
-from genus.workflows.reporting.charts import charts
-from genus.workflows.reporting.facts import data_facts, model_card, next_commands, run_facts
 from genus.workflows.reporting.pictures import (
     OF_MISTAKES,
     OF_RIGHT,
@@ -40,6 +38,7 @@ from genus.workflows.reporting.pictures import (
     shown_pictures,
     thumbnails,
 )
+from genus.workflows.reporting.sections import charts, data_facts, model_card, next_commands, run_facts
 from genus.workflows.scoring import Provenance, Scored, Strangers, shift_caution
 
 FEW_TEST, FEW_OF_CLASS = 100, 20
@@ -106,13 +105,19 @@ def write_report(run: Run, out: str, scored: Scored, split: Split | None, second
     run.write(f"{out}{REPORT}", render(_report(run, scored, split or Split((), 0), seconds)))
 
 
+def result_html(folder: Path, sentence: str) -> str:
+    """For notebooks: what came out, in a ``sentence``, and where the report is."""
+    place = html.escape(str(folder).encode(errors="backslashreplace").decode())
+    return f"<p>{html.escape(sentence)}<br>Report: <code>{place}/{REPORT}</code></p>"
+
+
 def _report(run: Run, scored: Scored, split: Split, seconds: float | None) -> Report:
     bundle, test, answers = scored.bundle, scored.evaluation, Answers(scored)
     record = {"seconds": seconds, **bundle.record}
     pictures, worst, uncertain = shown_pictures(answers), answers.worst(), answers.least_certain()
     looked_at = close_ups(answers, list(dict.fromkeys(worst + uncertain)), split.members(Part.TRAIN))
     return Report(
-        title=data_root(bundle).name or run.folder.resolve().name,
+        title=answers.root.name or run.folder.resolve().name,
         model=bundle.architecture.name,
         n=test.n,
         accuracy=_interval(test.accuracy),

@@ -17,8 +17,7 @@ from genus.data.split import Member, deal
 from genus.errors import plural
 from genus.evaluation.calibration import fit_temperature
 from genus.evaluation.selective import answers_needed, max_distance, min_probability
-from genus.evidence import Evidence
-from genus.index import Index
+from genus.evidence import Evidence, Index
 from genus.predictor import head_logits
 from genus.probabilities import softmax
 from genus.training.loop import Validation

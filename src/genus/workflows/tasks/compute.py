@@ -13,7 +13,7 @@ from genus.config import TrainConfig
 from genus.data.decode import open_rgb
 from genus.data.loader import default_workers, useful_readers
 from genus.engine.choice import require_engine
-from genus.engine.device import choose_device, choose_precision
+from genus.engine.device import choose_device, choose_precision, freed_memory_kept
 from genus.errors import PictureError
 from genus.types import EngineName, Precision
 
@@ -32,6 +32,10 @@ class Compute:
     workers: int
     engine: EngineName
     processes: int = 0
+
+    def memory_kept(self) -> contextlib.AbstractContextManager[None]:
+        """Inside, a processor that trains keeps the memory that it has freed."""
+        return freed_memory_kept() if self.device.type == "cpu" else contextlib.nullcontext()
 
 
 def choose_compute(config: TrainConfig, pictures: Sequence[Path]) -> Compute:

@@ -14,10 +14,10 @@ from genus.config import TrainConfig
 from genus.data.split import Member, deal
 from genus.errors import DataError
 from genus.features.extractor import FeatureExtractor
+from genus.files import csv_text
 from genus.predictor import head_logits
 from genus.probabilities import softmax
 from genus.run import CROSS_VALIDATION, OUT_OF_FOLD, Run
-from genus.tables import csv_text
 from genus.training.head import Examples
 from genus.training.scaling import CHUNK, IN_MEMORY, Features, Selected
 from genus.types import Note, OnEvent, Part, Progress

@@ -8,8 +8,7 @@ import numpy as np
 from torch import nn
 
 from genus.data.augment import Views
-from genus.data.loader import Batch, load_batches
-from genus.data.processes import ReadingProcesses
+from genus.data.loader import Batch, ReadingProcesses, load_batches
 from genus.engine.stream import run_over
 from genus.engine.torch_engine import Normalise, TorchEngine
 from genus.errors import DataError

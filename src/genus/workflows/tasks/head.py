@@ -101,18 +101,23 @@ def fit_like(config: TrainConfig, classes: int, c: float = TYPICAL_C) -> Fit:
     return fit
 
 
+def chosen_strength(history: Sequence[EpochResult | Trial]) -> float:
+    """The strength of a linear head that validation chose; the typical one where it had no say."""
+    trials = [result for result in history if isinstance(result, Trial)]
+    return best_of(trials).c if trials else TYPICAL_C
+
+
 def learn_validation_too(
     model: Backbone, extractor: FeatureExtractor, dataset: Dataset, config: TrainConfig,
     history: Sequence[EpochResult | Trial],
 ) -> None:  # fmt: skip
     """Refit a linear ``model.head`` of the best strength on train and val: all decisions have been made."""
-    trials = [result for result in history if isinstance(result, Trial)]
     val = dataset.members(Part.VAL)
-    if not trials or not val:
+    if not val or not any(isinstance(result, Trial) for result in history):
         return
     train = examples_of(extractor, used_members(extractor, dataset, config), dataset, "features of train", config.views)
-    weights = class_weights_of(train, config, len(dataset.classes))
-    refit_linear(model.head, train, examples_of(extractor, val, dataset, "features of val"), best_of(trials).c, weights)
+    weights, c = class_weights_of(train, config, len(dataset.classes)), chosen_strength(history)
+    refit_linear(model.head, train, examples_of(extractor, val, dataset, "features of val"), c, weights)
 
 
 def class_weights_of(examples: Examples, config: TrainConfig, classes: int) -> tuple[float, ...] | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from genus.config import TrainConfig
 from genus.features.extractor import FeatureExtractor
 from genus.run import Result, Run
-from genus.training.head import Trial, best_of
 from genus.types import OnEvent, Part
 from genus.workflows.dataset import Dataset
 from genus.workflows.tasks.calibrate import Calibration, calibrate
@@ -16,7 +15,7 @@ from genus.workflows.tasks.cross_validation import cross_validate
 from genus.workflows.tasks.features import FeaturesOf, FeatureSources, features_by, open_features, used_members
 from genus.workflows.tasks.fine_tune import fine_tune, recipe_of
 from genus.workflows.tasks.full import full_task
-from genus.workflows.tasks.head import fit_head, fit_like, learn_validation_too
+from genus.workflows.tasks.head import chosen_strength, fit_head, fit_like, learn_validation_too
 from genus.workflows.tasks.partial import open_activations, partial_task
 from genus.workflows.tasks.starting_point import StartingPoint
 
@@ -64,8 +63,7 @@ class Learner:
     def _learn_head(self, sources: FeatureSources, dataset: Dataset, run: Run) -> Learnt:
         model, config, on_event = self._start.model, self._config, self._on_event
         history, extractor = run.record(fit_head(model, sources, dataset, config, on_event), on_event)
-        trials = [result for result in history if isinstance(result, Trial)]
-        fit = fit_like(config, len(dataset.classes), **({"c": best_of(trials).c} if trials else {}))
+        fit = fit_like(config, len(dataset.classes), chosen_strength(history))
         train = used_members(extractor, dataset, config)
         calibration = calibrate(
             sources.reference.rows, model.head, train, dataset, config.max_error, on_event, fit, config.seed

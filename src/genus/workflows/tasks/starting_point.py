@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 
-from genus.architecture import Architecture
 from genus.bundle import load_bundle
 from genus.config import CONFIG, TrainConfig
-from genus.description import DESCRIPTION
+from genus.description import DESCRIPTION, Architecture
 from genus.errors import GenusError, MachineError, ModelError, UsageError, install_hint
 from genus.evidence import Members
 from genus.models import registry
@@ -19,7 +18,7 @@ from genus.models.sources import availability, fetch, hub_answers
 from genus.models.weights import load_weights
 from genus.run import Run
 from genus.types import Caution, Note, OnEvent, Preprocess
-from genus.workflows.lineage import members_in, members_of
+from genus.workflows.dataset import members_in, members_of
 
 PREFERRED = "swin_tiny"
 EMBEDDED = "efficientnet_lite0"

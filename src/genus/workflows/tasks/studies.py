@@ -1,35 +1,26 @@
 """What a finished run's own pictures say about themselves: the learning curve, and labels that look wrong.
 
-Both work on features of the network as it was pretrained. A fine-tuned network has seen the labels.
+Both work on features of the network as it was pretrained (see ``pretrained``).
 """
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from genus.bundle import load_bundle
-from genus.config import CONFIG, TrainConfig, compose
-from genus.data.split import deal, rank_in_class
-from genus.errors import DataError, ModelError, UsageError
+from genus.data.split import rank_in_class
 from genus.evaluation.label_errors import LabelIssue, label_issues
 from genus.evaluation.learning_curve import SHARES, LearningCurve, learning_curve
+from genus.files import csv_text
 from genus.probabilities import softmax
 from genus.report.content import Interval
 from genus.report.figures import learning_curve_png
 from genus.run import LABEL_ERRORS, LEARNING_CURVE, LEARNING_CURVE_PNG, Run
-from genus.tables import csv_text
 from genus.types import OnEvent, Part
-from genus.workflows.dataset import groups_of, require_split
-from genus.workflows.tasks.compute import choose_compute
-from genus.workflows.tasks.cross_validation import FeatureSet, feature_set, out_of_fold
-from genus.workflows.tasks.features import open_features
+from genus.workflows.dataset import groups_of
+from genus.workflows.tasks.cross_validation import out_of_fold
 from genus.workflows.tasks.head import fit_like
-from genus.workflows.tasks.starting_point import prepare_model
-
-FOLDS = 5
+from genus.workflows.tasks.pretrained import FOLDS, StudiedRun, open_study
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +36,10 @@ class Suspect:
     part: Part
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StudiedRun:
-    """The pictures of a run with pretrained features, and the options by which a head is fitted on them."""
-
-    data: FeatureSet
-    classes: tuple[str, ...]
-    config: TrainConfig
-
-    def fold_of(self) -> np.ndarray:
-        """N: which fold each picture is in."""
-        return deal(self.data.labels, self.data.groups, FOLDS, self.config.seed)
-
-
 def measure_learning_curve(run: Run, device: str, on_event: OnEvent) -> LearningCurve:
     """Accuracy with 10 to 100 % of the run's training and validation pictures, each named by a head that has not seen
     it. Writes learning_curve.json and learning_curve.png. Raises ModelError, DataError, MachineError."""
-    with _studied(run, (Part.TRAIN, Part.VAL), device, on_event) as study:
+    with open_study(run, (Part.TRAIN, Part.VAL), device, on_event) as study:
         data, fold_of = study.data, study.fold_of()
         ranks = rank_in_class(data.labels, data.groups, study.config.seed)
         fit, right, sizes = fit_like(study.config, len(study.classes)), [], []
@@ -84,7 +62,7 @@ def find_label_errors(run: Run, device: str, on_event: OnEvent) -> list[Suspect]
 
     The run notes that its test part was opened. Raises ModelError, DataError, MachineError.
     """
-    with _studied(run, tuple(Part), device, on_event) as study:
+    with open_study(run, tuple(Part), device, on_event) as study:
         data = study.data
         fit = fit_like(study.config, len(study.classes))
         logits = out_of_fold(data, study.fold_of(), len(study.classes), fit, on_event)
@@ -123,33 +101,3 @@ def _suspect(issue: LabelIssue, study: StudiedRun) -> Suspect:
         issue.confident,
         member.part,
     )
-
-
-@contextlib.contextmanager
-def _studied(run: Run, parts: tuple[Part, ...], device: str, on_event: OnEvent) -> Iterator[StudiedRun]:
-    bundle = load_bundle(run.folder)
-    split = require_split(run, bundle)
-    members = [member for part in parts for member in split.members(part)]
-    config = replace(_pretrained_config(run), device=device, freeze_until=None)
-    if config.weights == "none":
-        raise UsageError(
-            f"{run.folder} started from random weights: there are no pretrained features to study its pictures by."
-        )
-    compute = choose_compute(config, [member.path for member in members])
-    start = prepare_model(config, bundle.architecture.name, bundle.classes, on_event)
-    with open_features(start, compute, len(members), on_event) as sources:
-        data = feature_set(sources.learning, members, bundle.classes)
-        if len(set(data.groups)) < FOLDS:
-            raise DataError(f"{run.folder} has only {len(set(data.groups))} pictures, too few for {FOLDS} folds.")
-        yield StudiedRun(data, bundle.classes, config)
-
-
-def _pretrained_config(run: Run) -> TrainConfig:
-    """The options of the run; after ``--from``, with the weights and input size of the first of the chain."""
-    if not run.config():
-        raise ModelError(f"{run.folder} has no sound {CONFIG}, so its pretrained weights are not known.")
-    config = compose({}, file=run / CONFIG)
-    if config.from_run is None:
-        return config
-    first = _pretrained_config(Run(config.from_run))
-    return replace(config, from_run=None, weights=first.weights, image_size=first.image_size)

@@ -1,14 +1,22 @@
-"""stdout and stderr: results that arrive whatever the encoding, and text that cannot steer a terminal."""
+"""What a command shares with its terminal: streams and signals.
+
+Results arrive on stdout whatever the encoding, and no text can steer the terminal. Ctrl-C, TERM and HUP end a command
+in the same way: it saves what it has. A second one ends it at once.
+"""
 
 import errno
 import os
+import signal
 import sys
 import unicodedata
+from types import FrameType
 from typing import Any
 
 _STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, direction of writing, half characters, line ends
 _JOINERS = "\u200c\u200d"  # of letters and emoji; harmless
 READER_GONE = 141  # as of a program that SIGPIPE has ended
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # Windows lacks SIGHUP, the others SIGBREAK
+_received: list[int] = []
 
 
 class _Stdout:
@@ -107,3 +115,26 @@ def open_missing_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+class Stopped(KeyboardInterrupt):
+    """The user, the terminal or the system asked for an end."""
+
+
+def catch_signals() -> None:
+    """Raise ``Stopped`` in the main thread at the first signal. One that is ignored, as under nohup, stays ignored."""
+    for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def stop_code() -> int:
+    """The exit code after a stop: 130 for Ctrl-C, 143 for TERM, 129 for HUP."""
+    return 128 + (_received[0] if _received else signal.SIGINT)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    _received.append(number)
+    if len(_received) > 1:
+        os._exit(stop_code())
+    raise Stopped

@@ -1,15 +1,42 @@
-"""Bent sheets in space: the one shape of which every petal, seed, leaf and stem is made, and how to paint it.
+"""What flowers are drawn with: colours, and bent sheets in space, of which every petal, seed, leaf and stem is made.
 
 Space is right-handed: x to the right, y up, z towards the viewer; the picture shows x and y from -0.5 to 0.5.
-Colours are sRGB, 0..1. Axes of arrays: P sheets, U points along a sheet, N facets.
+A colour is three numbers (sRGB, 0..1). Axes of arrays: P sheets, U points along a sheet, N facets.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
-from PIL import Image, ImageDraw
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageDraw
 
-from genus.demo.palette import Array
+Array = NDArray[np.floating[Any]]
+Choice = TypeVar("Choice")
+
+
+def colour(name: str) -> Array:
+    """``"#ff8000"`` -> (1, 0.5, 0)."""
+    return np.array(ImageColor.getrgb(name)[:3]) / 255
+
+
+def palette(*names: str) -> list[Array]:
+    """One colour for every name."""
+    return [colour(name) for name in names]
+
+
+def ramp(position: Array | float, *stops: Array) -> Array:
+    """Colours at ``position`` (any shape, 0..1) of a gradient through evenly spaced ``stops``: shape x 3."""
+    where = np.linspace(0, 1, len(stops))
+    return np.stack([np.interp(position, where, [stop[c] for stop in stops]) for c in range(3)], axis=-1)
+
+
+def pick(rng: Generator, options: Sequence[Choice]) -> Choice:
+    """One of ``options``, all equally likely."""
+    return options[int(rng.integers(len(options)))]
+
 
 GOLDEN_ANGLE = np.pi * (3 - 5**0.5)
 SUPERSAMPLING = 3  # Pillow draws polygons with hard edges; shrinking by three softens them

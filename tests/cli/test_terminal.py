@@ -1,7 +1,8 @@
-"""What reaches the terminal: every answer in any encoding, and no name that steers it."""
+"""What reaches the terminal: every answer in any encoding, and no name that steers it. And Ctrl-C, TERM and HUP."""
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genus.cli import streams
+from genus.cli import terminal
 from genus.cli.app import run
 from genus.cli.console import Screen
-from genus.cli.streams import shown, visible
+from genus.cli.terminal import shown, visible
 from genus.config import TrainConfig
 from genus.errors import DataError
 from genus.types import Caution, Note, Progress, RunOpened
@@ -123,7 +124,7 @@ def test_streams_that_were_never_there(trained: Path, drawn: Path, tmp_path: Pat
 
 
 def test_answers_for_nobody_are_refused(genus: Genus, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams.stdout, "is_closed", True)
+    monkeypatch.setattr(terminal.stdout, "is_closed", True)
     result = genus("predict", trained, "x.jpg")
     assert (result.code, "stdout is closed" in result.err) == (4, True)
 
@@ -143,4 +144,48 @@ def test_a_terminal_that_has_gone_ends_no_training(monkeypatch: pytest.MonkeyPat
 def test_paths_on_stdin_are_bytes_of_the_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
     content = "\ufeffrosé.jpg\r\n\na\u2028b\x0bc.jpg\n".encode() + b"caf\xe9"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="ascii"))
-    assert streams.stdin_lines() == ["rosé.jpg", "a\u2028b\x0bc.jpg", os.fsdecode(b"caf\xe9")]
+    assert terminal.stdin_lines() == ["rosé.jpg", "a\u2028b\x0bc.jpg", os.fsdecode(b"caf\xe9")]
+
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
+
+WAITING = """
+import os, signal, sys, time
+from genus import cli
+from genus.cli.app import app
+{before}
+@app.command()
+def wait():
+    try:
+        os.kill(os.getpid(), {signal})
+        time.sleep(20)
+    finally:
+        print("kept", flush=True)
+        {cleaning}
+cli.main(["wait"])
+"""
+
+
+def ended(number: int, before: str = "", cleaning: str = "") -> tuple[int, str, str]:
+    code = WAITING.format(signal=int(number), before=before, cleaning=cleaning)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100)
+    return done.returncode, done.stdout, done.stderr
+
+
+@posix_only
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_lets_the_command_put_its_things_away(number: int) -> None:
+    assert ended(number) == (128 + number, "kept\n", "")
+
+
+@posix_only
+def test_the_second_one_ends_it_at_once() -> None:
+    cleaning = f"os.kill(os.getpid(), {int(signal.SIGTERM)}); time.sleep(20); print('too late')"
+    assert ended(signal.SIGTERM, cleaning=cleaning) == (143, "kept\n", "")
+
+
+@posix_only
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    """As under nohup."""
+    before = "signal.signal(signal.SIGHUP, signal.SIG_IGN); time.sleep = lambda _: None"
+    assert ended(signal.SIGHUP, before=before) == (0, "kept\n", "")

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-from genus.report.heat import STRENGTH, heat_figure, heat_png, legend_colours, overlay
+from genus.report.explanation import STRENGTH, heat_figure, heat_png, legend_colours, overlay
 from genus.report.style import house_style
 
 PICTURE = np.full((40, 60, 3), (200, 100, 0), np.uint8)

@@ -1,20 +1,67 @@
-"""The figures of a tutorial on one's own picture: what they are called, which models have them, how they come about."""
+"""What explains a bundle's own answers: heat maps, for ``genus explain`` and for the mistakes that a report shows, and
+the figures of a tutorial: what they are called, which models have them, how they come about.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
-from genus.data.loader import Pixels
+from genus.bundle import Bundle
+from genus.data.loader import Pixels, chunks
+from genus.data.preprocess import central_square
+from genus.engine.torch_engine import Normalise
 from genus.errors import UsageError
-from genus.explanation.figures import attention_by_head, hierarchy, patch_similarity, position_similarity, windows
+from genus.explanation import (
+    attention_by_head,
+    heat_and_features,
+    hierarchy,
+    patch_similarity,
+    position_similarity,
+    windows,
+)
 from genus.models.backbone import Backbone
 from genus.models.efficientnet_lite import EfficientNetLite
 from genus.models.swin import Swin
 from genus.models.vgg import VGG
 from genus.models.vit import ViT
-from genus.report.anatomy import attention_png, hierarchy_png, patches_png, windows_png
+from genus.report.explanation import Box, attention_png, hierarchy_png, overlay, patches_png, windows_png
+
+AT_A_TIME = 4  # on a processor the maps of more do not stay in its cache
+
+
+def heat_of(bundle: Bundle, pixels: Pixels, classes: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where pictures as the model sees them (n x S x S x 3, uint8) speak for these classes (n), n x h x w, and their
+    features, n x num_features.
+
+    On a graphics card without cuDNN: it takes three seconds to choose kernels, which so few pictures never win back.
+    """
+    pieces = zip(as_input(bundle, pixels).split(AT_A_TIME), chunks(classes, AT_A_TIME), strict=True)
+    with torch.backends.cudnn.flags(enabled=False):
+        heat, features = zip(*(heat_and_features(bundle.model, *piece) for piece in pieces), strict=True)
+    return torch.cat(heat).cpu().numpy(), torch.cat(features).cpu().numpy()
+
+
+def laid_over(picture: Image.Image, heat: NDArray[np.floating], bundle: Bundle) -> Pixels:
+    """The whole picture with ``heat`` on the square of it that the model saw."""
+    return overlay(np.asarray(picture), heat, seen_box(picture, bundle))
+
+
+def seen_box(picture: Image.Image, bundle: Bundle) -> Box:
+    """The square of ``picture`` that the model sees."""
+    rows, columns = central_square(picture.size, bundle.preprocess)
+    return columns.start, rows.start, columns.stop, rows.stop
+
+
+def as_input(bundle: Bundle, pixels: Pixels) -> Tensor:
+    """n x S x S x 3 uint8 -> n x 3 x S x S, normalised, on the device of the model."""
+    device = bundle.model.head.weight.device
+    return Normalise(bundle.preprocess).to(device)(torch.from_numpy(pixels).to(device))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
