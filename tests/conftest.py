@@ -1,6 +1,10 @@
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # threads of several processes get in each other's way
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # what is decided when torch is imported, here and by commands
 
 import pytest
 import torch
@@ -42,3 +46,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("GENUS_CACHE", str(tmp_path_factory.mktemp("cache")))
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_signals() -> None:
+    """Commands under test hear Ctrl-C, though a shell lets what it starts in the background ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
