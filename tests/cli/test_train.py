@@ -143,7 +143,7 @@ def test_reading_in_processes_trains_the_same_weights(
 
 def test_interrupted_training_resumes_to_the_same_weights(drawn: Path, tmp_path: Path) -> None:
     """Killed after the first epoch, continued: the same model as without the kill."""
-    command = [sys.executable, "-m", "genus", "train", str(drawn), "--freeze-layers", "False", "--epochs", "3", *FAST]
+    command = [sys.executable, "-m", "genus", "train", str(drawn), "--freeze-layers", "False", "--epochs", "2", *FAST]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run([*command, "--out", whole], check=True, env=environment, capture_output=True)
@@ -162,7 +162,7 @@ def test_interrupted_training_resumes_to_the_same_weights(drawn: Path, tmp_path:
     assert "Going on after epoch" in resumed.stderr
     told = [[json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()] for run in (whole, killed)]
     assert [line | {"seconds": 0} for line in told[0]] == [line | {"seconds": 0} for line in told[1]]
-    assert len(told[0]) == 3
+    assert len(told[0]) == 2
     assert (whole / "model.safetensors").read_bytes() == (killed / "model.safetensors").read_bytes()
 
 

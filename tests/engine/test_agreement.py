@@ -1,4 +1,4 @@
-"""Every engine and precision names real photos as torch in fp32 does: the same top-1 on at least 99.5 %.
+"""Every engine and precision names real photos as torch in fp32 does: the same top-1 on at least 99.5 %, or on all but one.
 
 Pretrained Swin and VGG cannot be had here; small ones learn from a quarter of the flowers first.
 """
@@ -27,7 +27,7 @@ from tests.models.test_registry import tiny
 
 CPU = torch.device("cpu")
 HAS_BF16 = choose_precision("auto", CPU) == "bf16"
-"""Without it in hardware a picture can take a second: fewer are asked, and one of them may be on an edge."""
+"""Without it in hardware a picture can take a second: fewer are asked."""
 EPOCHS = 8
 CLASSES = ("daisy", "dandelion", "rose", "sunflower", "tulip")
 
@@ -81,7 +81,7 @@ def features(engine: Engine, paths: list[Path], preprocess: Preprocess) -> np.nd
 
 @pytest.mark.parametrize(
     ("make", "every"),
-    [(lite0, 8), (vit, 8), (taught("swin_tiny"), 2), (taught("vgg11", widths=(16, 16, 32, 32, 32), hidden=64), 2)],
+    [(lite0, 16), (vit, 16), (taught("swin_tiny"), 4), (taught("vgg11", widths=(16, 16, 32, 32, 32), hidden=64), 4)],
     ids=["lite0", "vit", "swin", "vgg"],
 )
 def test_the_same_names_for_real_photos(
@@ -90,7 +90,7 @@ def test_the_same_names_for_real_photos(
     model, preprocess = make(test_data)
     place(model, CPU)
     network = WithoutHead(model).eval()
-    learnt, asked = quarter(flowers)[:: every // 2], sorted(flowers.rglob("*.jpg"))[::every]
+    learnt, asked = quarter(flowers)[:: every // 4], sorted(flowers.rglob("*.jpg"))[::every]
     reference = TorchEngine(network, preprocess, CPU, "fp32")
     head = torch.nn.Linear(model.num_features, len(CLASSES))
     for _ in fit_linear(head, Examples(features(reference, learnt, preprocess), labels_of(learnt)), None):
@@ -103,6 +103,6 @@ def test_the_same_names_for_real_photos(
         "openvino bf16": OpenVinoEngine(network, preprocess, "bf16", workers=2),
     }
     for name, engine in engines.items():
-        step = 1 if HAS_BF16 or not name.endswith("bf16") else 16
+        step = 1 if HAS_BF16 or not name.endswith("bf16") else 8
         found = head_logits(head, features(engine, asked[::step], preprocess)).argmax(1)
-        assert (found != expected[::step]).sum() <= max(0.005 * len(found), step > 1), name
+        assert (found != expected[::step]).sum() <= max(1, 0.005 * len(found)), name
