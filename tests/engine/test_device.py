@@ -111,7 +111,7 @@ assert kept < usual / 4, (kept, usual)
 assert resident() < inside - BLOCK // 2
 assert page_faults() > usual / 2
 """
-"""What the kernel has to find while a block is filled, freed, and filled once more; whatever earlier tests have freed."""
+"""Counts what the kernel has to find while a block is filled, freed, and filled once more, free of earlier tests."""
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the setting")
