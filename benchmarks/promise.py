@@ -29,7 +29,7 @@ from genus.workflows.tasks.features import open_features
 from genus.workflows.tasks.head import chosen_strength, fit_like, head_recipe
 from genus.workflows.tasks.starting_point import prepare_model
 
-SIZES, SEEDS = (40, 120, 400, 1200, 3000), 20
+SIZES, SEEDS = (40, 120, 200, 400, 1200, 3000), 20
 MODEL = "efficientnet_lite0"
 
 
