@@ -82,6 +82,6 @@ def test_a_notebook_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_short_results() -> None:
-    page = result_html(Path("runs/<x>"), "Accuracy 0.9 on <80> pictures.")
-    assert "&lt;80&gt;" in page
+    page = result_html(Path("runs/<x>"), "Accuracy 0.9 on <80> pictures.", ("few of <a>",))
+    assert "&lt;80&gt; pictures.<br>Caution: few of &lt;a&gt;<br>" in page
     assert "runs/&lt;x&gt;/report.html" in page

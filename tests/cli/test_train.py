@@ -72,6 +72,9 @@ def test_evaluate_says_the_same_numbers_again(genus: Genus, trained: Path, drawn
     assert after["test"]["log_loss"] == pytest.approx(before["test"]["log_loss"], rel=0.01)
     assert f"Test accuracy {before['test']['accuracy']['value']:.4f}" in result.out
     assert f"on {before['test']['n']} pictures" in result.out
+    assert after["cautions"] == before["cautions"]
+    assert after["cautions"][0] == f"There are only {before['test']['n']} test pictures: the interval is wide."
+    assert all(f"Caution: {caution}\n" in result.out for caution in after["cautions"])
     assert len((run / "test_openings.jsonl").read_text().splitlines()) == 2
 
     other = genus("evaluate", run, drawn, "--all-pictures")

@@ -147,7 +147,7 @@ def report_of(
         "accuracy": interval(right, n),
         "sentence": "Of 100 new pictures like these, expect about 86 to be named right. Roses and tulips are taken "
         "for each other most often.",
-        "warnings": (
+        "cautions": (
             "Only 1 test picture of sunflower: what is said about it is a guess.",
             "12 test pictures are near copies of training pictures; without them the accuracy is 84.9 %.",
         ),
@@ -224,7 +224,7 @@ def hostile_report() -> Report:
         title=poison,
         model=poison,
         sentence=poison,
-        warnings=HOSTILE,
+        cautions=HOSTILE,
         cut=poison,
         pictures=pictures,
         worst=worst,

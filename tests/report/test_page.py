@@ -195,7 +195,7 @@ def test_the_result_comes_first(report: Report, page: Page) -> None:
     first = page.locator("header").inner_text().replace("\u00a0", " ")
     for text in ("90.1 %", "95 % interval 85.1–95.0 %", "181 test pictures", report.model, report.sentence):
         assert text in first
-    for warning in report.warnings:
+    for warning in report.cautions:
         place = page.get_by_text(warning).bounding_box()
         assert place is not None
         assert place["y"] + place["height"] < 900
@@ -492,13 +492,13 @@ def test_the_matrix_of_very_many_classes_is_left_out(open_page: Open) -> None:
 
 
 def test_two_classes_and_nothing_else(open_page: Open) -> None:
-    names = "warnings pictures rows numbers worst least_certain charts label_issues data facts card commands"
+    names = "cautions pictures rows numbers worst least_certain charts label_issues data facts card commands"
     nothing: dict[str, Any] = dict.fromkeys(names.split(), ())
     watched = open_page(render(report_of(SPECIES[:2], cut="", **nothing)))
     page = watched.page
     assert page.locator("section h2").all_inner_texts() == ["Confusion matrix"]
     assert page.locator("nav a").count() == 1
-    assert page.locator(".warnings").count() == 0
+    assert page.locator(".cautions").count() == 0
     page.locator(".matrix button").first.click()
     assert page.locator("#shown-count").inner_text() == "0 of 30 pictures"
     watched.assert_silent()

@@ -138,11 +138,13 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Seque
         say("  ".join(cells).rstrip())
 
 
-def show_evaluation(test: "Evaluation | None", sentence: str) -> None:
-    """The ``sentence`` and the numbers per class, on stdout; nothing when there was no test picture."""
+def show_evaluation(test: "Evaluation | None", sentence: str, cautions: Sequence[str]) -> None:
+    """The ``sentence``, the ``cautions`` about it and the numbers per class, on stdout; nothing without a test."""
     if test is None:
         return
     say(sentence)
+    for caution in cautions:
+        say(f"Caution: {shown(caution)}")
     say()
     rows = [
         (row.label, str(row.n), _estimate(row.precision), _estimate(row.recall), _number(row.f1))

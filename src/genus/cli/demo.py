@@ -21,7 +21,7 @@ def demo(
 
     with Screen() as screen:
         result = run_demo(out, seed, screen)
-    show_evaluation(result.training.test, result.training.sentence)
+    show_evaluation(result.training.test, result.training.sentence, result.training.cautions)
     say("Six test pictures:")
     for row in result.rows:
         say(f"  {answer_line(row.path, row.prediction, row.error, top=1)}")

@@ -50,7 +50,7 @@ def evaluate(
             device=device,
             on_event=screen,
         )
-    show_evaluation(result.test, result.sentence)
+    show_evaluation(result.test, result.sentence, result.cautions)
     if result.strangers:
         found = result.strangers
         say(

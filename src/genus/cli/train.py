@@ -43,7 +43,7 @@ def train(**given: Any) -> None:
             screen.interrupted(options.data)
             raise
     say()
-    show_evaluation(result.test, result.sentence)
+    show_evaluation(result.test, result.sentence, result.cautions)
     say(f"Run: {result.run} ({result.seconds:.0f} s)")
     if result.test:
         say(f"Look at it: {result.run / 'report.html'}")

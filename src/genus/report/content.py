@@ -115,7 +115,7 @@ class Chart:
 class Report:
     """All of a report. An empty field leaves its section out.
 
-    ``n``: test pictures; ``sentence``: the result in plain words; ``warnings``: what changes how to read it.
+    ``n``: test pictures; ``sentence``: the result in plain words; ``cautions``: what changes how to read it.
     ``confusion``: K x K counts, rows are the truth. ``pictures``: those that the cells open, perhaps not all; ``cut``
     says which are left out. ``macro``: mean precision, recall and F1 of all classes. ``numbers``: further results.
     ``worst``, ``least_certain``: the surest mistakes, the least sure answers. ``label_issues``: labels that look wrong.
@@ -128,7 +128,7 @@ class Report:
     n: int
     accuracy: Interval
     sentence: str
-    warnings: tuple[str, ...]
+    cautions: tuple[str, ...]
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     pictures: tuple[ShownPicture, ...]

@@ -18,7 +18,7 @@ from genus.predictor import Predictor
 from genus.run import METRICS, Run
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
 from genus.workflows.dataset import Subset, data_root, members_of, require_split
-from genus.workflows.reporting.report import result_html, tell_missing_glyphs, write_evaluation, write_report
+from genus.workflows.reporting.report import cautions, result_html, tell_missing_glyphs, write_evaluation, write_report
 from genus.workflows.scoring import Provenance, Strangers, score, score_strangers, shift_caution, test_sentence
 from genus.workflows.tasks.studies import Suspect, find_label_errors, measure_learning_curve
 
@@ -27,8 +27,8 @@ from genus.workflows.tasks.studies import Suspect, find_label_errors, measure_le
 class EvaluateResult:
     """``out`` holds report.html, metrics.json, confusion.csv and confusion.png; None where nothing can be written.
 
-    ``test`` is None where no picture belongs to a class of the model, ``strangers`` where all do. ``curve`` and
-    ``suspects`` are None where they were not asked for.
+    ``test`` is None where no picture belongs to a class of the model, ``strangers`` where all do; ``cautions`` say what
+    changes how ``test`` must be read. ``curve`` and ``suspects`` are None where they were not asked for.
     """
 
     run: Path
@@ -36,6 +36,7 @@ class EvaluateResult:
     classes: tuple[str, ...]
     test: Evaluation | None
     provenance: Provenance
+    cautions: tuple[str, ...]
     strangers: Strangers | None
     curve: LearningCurve | None
     suspects: list[Suspect] | None
@@ -46,7 +47,7 @@ class EvaluateResult:
         return test_sentence(self.test, self.provenance)
 
     def _repr_html_(self) -> str:
-        return result_html(self.out or self.run, self.sentence)
+        return result_html(self.out or self.run, self.sentence, self.cautions)
 
 
 def evaluate_run(
@@ -83,21 +84,25 @@ def evaluate_run(
     scored = score(predictor, _subset(ours, bundle), provenance, on_event) if ours else None
     strangers = score_strangers(predictor, [picture.path for picture in others], on_event) if others else None
     test = scored.evaluation if scored else None
-    if scored and (told := shift_caution(scored)):
-        on_event(Caution(told))
+    if scored and (caution := shift_caution(scored)):
+        on_event(Caution(caution))
     if data and provenance.sealed:
         on_event(Note(f"{plural(provenance.sealed, 'picture')} of the run's sealed test part among them."))
     if test and provenance.sealed:
         here.log_opening("evaluate", test.n, test.accuracy.value)
     val = here.read_json(METRICS).get("val") if data is None else None
-    stored = here.keep(lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, strangers, data))
+    split = here.split(data_root(bundle))
+    told = tuple(cautions(scored, split)) if scored else ()
+    stored = here.keep(
+        lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, told, strangers, data)
+    )
     tell_missing_glyphs(bundle.classes, on_event)
     curve = measure_learning_curve(here, device, on_event) if learning_curve else None
     suspects = find_label_errors(here, device, on_event) if label_errors else None
     if stored and scored:
-        here.keep(lambda: write_report(here, out, scored, here.split(data_root(bundle))))
+        here.keep(lambda: write_report(here, out, scored, split))
     folder = here.folder / out if stored else None
-    return EvaluateResult(run, folder, bundle.classes, test, provenance, strangers, curve, suspects)
+    return EvaluateResult(run, folder, bundle.classes, test, provenance, told, strangers, curve, suspects)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from genus.run import Result, Run
 from genus.types import Caution, Note, OnEvent, Part, RunOpened, ignore_events
 from genus.workflows.dataset import Dataset, members_in, prepare_dataset
 from genus.workflows.reporting.report import (
+    cautions,
     result_html,
     tell_missing_glyphs,
     write_curves,
@@ -33,12 +34,16 @@ from genus.workflows.tasks.starting_point import StartingPoint, choose_name, pre
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """``test`` is None when the data leave no picture to test with. ``seconds`` is the whole run's time."""
+    """``test`` is None when the data leave no picture to test with; ``cautions`` say what changes how it must be read.
+
+    ``seconds`` is the whole run's time.
+    """
 
     run: Path
     classes: tuple[str, ...]
     test: Evaluation | None
     provenance: Provenance
+    cautions: tuple[str, ...]
     history: tuple[Result, ...]
     seconds: float
 
@@ -48,7 +53,7 @@ class TrainResult:
         return test_sentence(self.test, self.provenance)
 
     def _repr_html_(self) -> str:
-        return result_html(self.run, self.sentence)
+        return result_html(self.run, self.sentence, self.cautions)
 
 
 def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult:
@@ -84,20 +89,21 @@ def _train(
         scored = _test(building, dataset, compute, learnt, on_event)
     seconds = time.monotonic() - begun
     test = scored.evaluation if scored else None
-    if scored and (told := shift_caution(scored)):
-        on_event(Caution(told))
+    if scored and (caution := shift_caution(scored)):
+        on_event(Caution(caution))
     if test:
         run.log_opening("train", test.n, test.accuracy.value)
     metrics = {"test": {"n": test.n, "accuracy": test.accuracy.value}} if test else {}
     add_to_record(building, metrics=metrics, seconds=round(seconds, 1))
     provenance = scored.provenance if scored else Provenance()
-    write_evaluation(run, "", dataset.classes, test, learnt.calibration.val, provenance)
+    told = tuple(cautions(scored, dataset.split)) if scored else ()
+    write_evaluation(run, "", dataset.classes, test, learnt.calibration.val, provenance, told)
     write_curves(run, learnt.history)
     tell_missing_glyphs(dataset.classes, on_event)
     if scored:
         write_report(run, "", scored, dataset.split, seconds)
     run.finish()
-    return TrainResult(run.folder, dataset.classes, test, provenance, learnt.history, time.monotonic() - begun)
+    return TrainResult(run.folder, dataset.classes, test, provenance, told, learnt.history, time.monotonic() - begun)
 
 
 def _bundle(config: TrainConfig, start: StartingPoint, dataset: Dataset, compute: Compute, learnt: Learnt) -> Bundle:

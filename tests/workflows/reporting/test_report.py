@@ -10,7 +10,7 @@ from genus.description import Architecture
 from genus.run import Run
 from genus.types import KnownRule, Part, Preprocess
 from genus.workflows.dataset import subset_of
-from genus.workflows.reporting.report import warnings
+from genus.workflows.reporting.report import cautions
 from genus.workflows.reporting.sections import next_commands
 from genus.workflows.scoring import Provenance, scored
 from tests.models.test_registry import tiny
@@ -31,7 +31,7 @@ def told(pictures: list[Member], rule: KnownRule | None = None) -> str:
     bundle = Bundle(tiny("vgg11"), Architecture("vgg11"), CLASSES, Preprocess(64), known_rule=rule)
     subset = subset_of(split.members(Part.TEST), CLASSES)
     return "\n".join(
-        warnings(split, scored(bundle, subset, Provenance(), np.eye(3, dtype=np.float32)[subset.labels], None))
+        cautions(scored(bundle, subset, Provenance(), np.eye(3, dtype=np.float32)[subset.labels], None), split)
     )
 
 

@@ -53,6 +53,7 @@ def write_evaluation(
     test: Evaluation | None,
     val: dict[str, Any] | None,
     provenance: Provenance,
+    cautions: Sequence[str] = (),
     strangers: Strangers | None = None,
     data: Path | None = None,
 ) -> None:
@@ -67,6 +68,7 @@ def write_evaluation(
         "test": to_json(test) if test else None,
         "val": val,
         "provenance": asdict(provenance),
+        "cautions": list(cautions),
         "strangers": asdict(strangers) if strangers else None,
         "data": str(data.resolve()) if data else None,
     }
@@ -105,10 +107,11 @@ def write_report(run: Run, out: str, scored: Scored, split: Split | None, second
     run.write(f"{out}{REPORT}", render(_report(run, scored, split or Split((), 0), seconds)))
 
 
-def result_html(folder: Path, sentence: str) -> str:
-    """For notebooks: what came out, in a ``sentence``, and where the report is."""
+def result_html(folder: Path, sentence: str, cautions: Sequence[str] = ()) -> str:
+    """For notebooks: what came out, in a ``sentence``, the ``cautions`` about it, and where the report is."""
     place = html.escape(str(folder).encode(errors="backslashreplace").decode())
-    return f"<p>{html.escape(sentence)}<br>Report: <code>{place}/{REPORT}</code></p>"
+    told = "<br>".join(html.escape(line) for line in (sentence, *(f"Caution: {caution}" for caution in cautions)))
+    return f"<p>{told}<br>Report: <code>{place}/{REPORT}</code></p>"
 
 
 def _report(run: Run, scored: Scored, split: Split, seconds: float | None) -> Report:
@@ -122,7 +125,7 @@ def _report(run: Run, scored: Scored, split: Split, seconds: float | None) -> Re
         n=test.n,
         accuracy=_interval(test.accuracy),
         sentence=_sentence(test),
-        warnings=tuple(warnings(split, scored)),
+        cautions=tuple(cautions(scored, split)),
         classes=bundle.classes,
         confusion=tuple(map(tuple, test.confusion.tolist())),
         pictures=pictures,
@@ -156,8 +159,9 @@ def _sentence(test: Evaluation) -> str:
     return told
 
 
-def warnings(split: Split, scored: Scored) -> Iterator[str]:
-    """What changes how the accuracy must be read."""
+def cautions(scored: Scored, split: Split | None) -> Iterator[str]:
+    """What changes how the accuracy must be read. ``split`` is that of the run, where it is still there."""
+    split = split or Split((), 0)
     if scored.provenance.took_part or not scored.provenance.checked:
         yield f"The numbers are from {scored.evaluation.n} pictures{scored.provenance.claim}."
     if told := shift_caution(scored):
