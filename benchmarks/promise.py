@@ -50,7 +50,7 @@ def main(folder: Path, head: str = "adamw", max_error: float = 0.05) -> None:
     compute = choose_compute(config, [])
     start = prepare_model(config, MODEL, catalog.classes, ignore_events)
     with open_features(start, compute, len(catalog.pictures), ignore_events) as sources:
-        found = inspect(catalog.pictures, start.preprocess, compute.workers, ignore_events, sources.learning).good
+        found = inspect(catalog, start.preprocess, compute.workers, ignore_events, sources.learning).good
         sources.learning.finish()
         members = [Member(one.picture.path, one.picture.label, one.sha256, Part.TRAIN) for one in found]
         features = sources.reference.rows(members, "features")[0][:]
