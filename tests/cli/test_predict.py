@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from genus.cli.console import answer_line
+from genus.types import Prediction
 from tests.cli.conftest import SPECIES, Genus
 
 
@@ -47,6 +49,11 @@ def test_csv_json_and_table_tell_the_same(genus: Genus, trained: Path, drawn: Pa
         unknown = "" if line["known"] else "unknown; perhaps "
         assert shown.startswith(f"{row['path']}  {unknown}{row['label']} ")
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_no_answer_is_rounded_to_certainty() -> None:
+    found = Prediction("tea\u00a0rose", 0.99999, (("tea\u00a0rose", 0.99999), ("tulip", 0.00001)), known=True)
+    assert answer_line("a.jpg", found, "") == "a.jpg  tea\u00a0rose >99.9%, tulip <0.1%"
 
 
 def test_files_folders_patterns_and_stdin(

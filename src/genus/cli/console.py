@@ -23,6 +23,7 @@ from rich.progress import (
 
 from genus import types
 from genus.cli.terminal import Stderr, say, shown, visible
+from genus.report.text import percent
 from genus.types import Caution, EpochResult, Event, Note, Prediction, RunOpened
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def answer_line(path: str, found: Prediction | None, error: str, top: int = 3) -
     """``path``, and the ``top`` answers with their probabilities, or the error."""
     if found is None:
         return f"{shown(path)}  error: {shown(error)}"
-    best = ", ".join(f"{shown(label)} {share:.1%}" for label, share in found.top[:top])
+    best = ", ".join(f"{shown(label)} {percent(share).replace(chr(0xA0), '')}" for label, share in found.top[:top])
     return f"{shown(path)}  {'unknown; perhaps ' if found.known is False else ''}{best}"
 
 
