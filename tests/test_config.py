@@ -172,12 +172,24 @@ CONFIGS = st.builds(
 def test_the_config_of_a_run_repeats_it(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp()
     Run(folder).write_config(config, workers=3)
-    assert compose({}, None, folder / CONFIG) == dataclasses.replace(config, workers=3)
+    assert compose({}, None, folder / CONFIG) == dataclasses.replace(config.absolute(), workers=3)
 
 
 def test_where_to_write_and_whether_to_go_on_belong_to_one_run_only(tmp_path: Path) -> None:
     Run(tmp_path).write_config(TrainConfig(out=Path("x"), resume=True), model="vgg11")
-    assert compose({}, None, tmp_path / CONFIG) == TrainConfig(model="vgg11")
+    assert compose({}, None, tmp_path / CONFIG) == TrainConfig(model="vgg11").absolute()
+
+
+def test_a_run_goes_on_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "w.safetensors").touch()
+    monkeypatch.chdir(tmp_path)
+    interrupted(TrainConfig(data=Path("photos"), weights="w.safetensors"), tmp_path / "run")
+    again = {"data": Path("photos"), "weights": "w.safetensors", "out": Path("run"), "resume": True}
+    assert compose(again).data == tmp_path / "photos"
+    monkeypatch.chdir("there")
+    found = compose({"out": Path("../run"), "resume": True})
+    assert (found.data, found.weights) == (tmp_path / "photos", str(tmp_path / "w.safetensors"))
 
 
 def test_to_dict_is_plain_json() -> None:
@@ -198,7 +210,7 @@ def test_a_run_goes_on_with_its_own_options(tmp_path: Path) -> None:
     interrupted(compose({"freeze_until": 2, "lr": 0.5, "data": "photos"}, "quick"), tmp_path)
     found = compose({"out": tmp_path, "resume": True})
     assert (found.freeze_until, found.lr, found.head, found.model) == (2, 0.5, "linear", "vit_tiny_patch16")
-    assert (found.out, found.resume, found.data, found.workers) == (tmp_path, True, Path("photos"), 2)
+    assert (found.out, found.resume, found.data, found.workers) == (tmp_path, True, Path("photos").absolute(), 2)
     same = {"lr": 0.5, "freeze_until": 2, "model": "auto", "precision": "auto", "data": Path.cwd() / "photos"}
     assert compose({**same, "out": tmp_path, "resume": True}, "quick") == found
 
@@ -213,7 +225,7 @@ def test_other_options_than_the_runs_are_listed(tmp_path: Path) -> None:
         "--epochs (the run: 100, given: 5)",
         "--freeze-until (the run: none, given: 3)",
         "--precision (the run: bf16, given: fp32)",
-        "--data (the run: data, given: elsewhere)",
+        f"--data (the run: {Path('data').absolute()}, given: elsewhere)",
     ):
         assert told in str(caught.value)
     assert "--lr" not in str(caught.value)

@@ -9,7 +9,7 @@ import math
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -92,6 +92,14 @@ class TrainConfig:
     def head_only(self) -> bool:
         """Does the backbone stay as it is?"""
         return self.freeze_layers and not self.freeze_until
+
+    def absolute(self) -> "TrainConfig":
+        """The same options, with paths that do not depend on the current folder."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        places: dict[str, Any] = {key: value.absolute() for key, value in values.items() if isinstance(value, Path)}
+        if self.weights and Path(self.weights).exists():
+            places["weights"] = str(Path(self.weights).absolute())
+        return replace(self, **places)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, for the record of the run."""
@@ -221,7 +229,7 @@ def _float(value: float) -> float:
 
 
 def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, Path) and isinstance(other, Path):
+    if isinstance(one, str | Path) and isinstance(other, str | Path):  # ``weights`` is text, and may name a file
         return os.path.realpath(one) == os.path.realpath(other)
     return one == other
 

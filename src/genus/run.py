@@ -170,9 +170,12 @@ class Run:
         return True
 
     def write_config(self, config: TrainConfig, **chosen: Any) -> None:
-        """The options as resolved: ``--config`` with this file repeats the run. A resumed run keeps its own."""
+        """The options as resolved: ``--config`` with this file repeats the run, from any folder.
+
+        A resumed run keeps its own.
+        """
         if not (config.resume and (self / CONFIG).exists()):
-            values = {**config.to_dict(), **chosen}
+            values = {**config.absolute().to_dict(), **chosen}
             self._write_toml({key: value for key, value in values.items() if key not in ("out", "resume")})
 
     def update_config(self, **chosen: Any) -> None:
