@@ -107,7 +107,7 @@ class TrainConfig:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # Head only. EfficientNet-Lite0 on 4,058 flowers: 0.918 on the test part (0.917 to 0.923 over seeds 0 to 4), 20 s on
+    # Head only. EfficientNet-Lite0 on 4,058 flowers: 0.918 on the test part (0.916 to 0.926 over seeds 0 to 4), 20 s on
     # two cores. Commands and conditions of this and the next: docs/results.md.
     "quick": {"freeze_layers": True, "head": "linear"},
     # Every layer. ViT-Tiny 0.956, EfficientNet-Lite0 0.943 (0.948 with --image-size 256), one run each.
