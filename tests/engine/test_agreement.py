@@ -27,7 +27,7 @@ from tests.models.test_registry import tiny
 
 CPU = torch.device("cpu")
 HAS_BF16 = choose_precision("auto", CPU) == "bf16"
-"""Without it in hardware a picture can take a second: fewer are asked."""
+"""Without it in hardware a picture can take a second, and genus does not choose it."""
 EPOCHS = 8
 CLASSES = ("daisy", "dandelion", "rose", "sunflower", "tulip")
 
@@ -97,12 +97,12 @@ def test_the_same_names_for_real_photos(
         pass
     expected = head_logits(head, features(reference, asked, preprocess)).argmax(1)
     assert len(np.unique(expected)) == len(CLASSES)
-    engines = {
-        "torch bf16": TorchEngine(network, preprocess, CPU, "bf16"),
-        "openvino fp32": OpenVinoEngine(network, preprocess, "fp32", workers=2),
-        "openvino bf16": OpenVinoEngine(network, preprocess, "bf16", workers=2),
-    }
+    engines = {"openvino fp32": OpenVinoEngine(network, preprocess, "fp32", workers=2)}
+    if HAS_BF16:
+        engines |= {
+            "torch bf16": TorchEngine(network, preprocess, CPU, "bf16"),
+            "openvino bf16": OpenVinoEngine(network, preprocess, "bf16", workers=2),
+        }
     for name, engine in engines.items():
-        step = 1 if HAS_BF16 or not name.endswith("bf16") else 8
-        found = head_logits(head, features(engine, asked[::step], preprocess)).argmax(1)
-        assert (found != expected[::step]).sum() <= max(1, 0.005 * len(found)), name
+        found = head_logits(head, features(engine, asked, preprocess)).argmax(1)
+        assert (found != expected).sum() <= max(1, 0.005 * len(found)), name
