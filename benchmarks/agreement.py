@@ -17,7 +17,7 @@ from genus.data.loader import default_workers
 from genus.engine.openvino_engine import OpenVinoEngine
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import TorchEngine
-from genus.models.backbone import WithoutHead, place
+from genus.models.backbone import WithoutHead, to_device
 from genus.predictor import head_logits
 
 CPU = torch.device("cpu")
@@ -30,7 +30,7 @@ def main(folder: Path, runs: list[Path]) -> None:
     print("|---|---|---|---|")
     for run in runs:
         bundle = load_bundle(run)
-        place(bundle.model, CPU)
+        to_device(bundle.model, CPU)
         network = WithoutHead(bundle.model).eval()
 
         def logits(engine: Engine, bundle=bundle) -> np.ndarray:

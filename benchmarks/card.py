@@ -15,7 +15,7 @@ from benchmarks.extraction import matrix_peak
 from benchmarks.timing import import_timm, in_turns, machine, table
 from genus.engine.torch_engine import compiled
 from genus.models import registry
-from genus.models.backbone import place
+from genus.models.backbone import to_device
 
 PAIRS = {"swin_tiny": "swin_tiny_patch4_window7_224", "vit_base_patch16": "vit_base_patch16_224"}
 BATCH, CLASSES, CALLS = 128, 5, 5
@@ -30,7 +30,7 @@ def network_of(name: str, peer: bool) -> tuple[torch.nn.Module, torch.Tensor]:
         timm, _kept = import_timm()
         network = timm.create_model(PAIRS[name], num_classes=CLASSES).to(CARD)
     else:
-        network = place(registry.build(name, CLASSES), CARD)
+        network = to_device(registry.build(name, CLASSES), CARD)
         images = images.contiguous(memory_format=torch.channels_last)
     return network, images
 

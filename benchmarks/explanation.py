@@ -23,7 +23,7 @@ from genus.data.decode import decode
 from genus.data.folder import scan
 from genus.engine.torch_engine import Normalise
 from genus.explanation import heat_maps
-from genus.models.backbone import Backbone, Tail, features_for_cam, place
+from genus.models.backbone import Backbone, Tail, features_for_cam, to_device
 from genus.types import Part
 
 STEPS = 20
@@ -39,7 +39,7 @@ def main(run: Path, folder: Path, count: int = 100) -> None:
     machine()
     bundle = load_bundle(run)
     model, side = bundle.model, bundle.preprocess.size
-    place(model, torch.device("cpu"))
+    to_device(model, torch.device("cpu"))
     paths = [picture.path for picture in scan(folder).pictures if picture.part == Part.TEST]
     chosen = [paths[number * len(paths) // count] for number in range(count)]
     pixels = torch.from_numpy(np.stack([decode(path, bundle.preprocess) for path in chosen]))

@@ -12,7 +12,7 @@ from genus.engine.openvino_engine import OpenVinoEngine
 from genus.engine.stream import stream
 from genus.engine.torch_engine import TorchEngine
 from genus.models import registry
-from genus.models.backbone import WithoutHead, place
+from genus.models.backbone import WithoutHead, to_device
 
 MODELS = ("swin_tiny", "vit_tiny_patch16", "efficientnet_lite0")
 IMAGES, BATCH, SIDE = 64, 32, 2048
@@ -27,7 +27,7 @@ def main() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, 224, 224, 3), dtype=np.uint8)
     for name in MODELS:
         model, preprocess = registry.build(name, 5), registry.preprocess_of(name)
-        place(model, CPU)
+        to_device(model, CPU)
         network = WithoutHead(model).eval()
 
         def all_through(engine) -> object:

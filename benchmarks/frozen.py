@@ -24,7 +24,7 @@ from genus.data.loader import default_workers
 from genus.engine.openvino_engine import OpenVinoEngine
 from genus.engine.stream import stream
 from genus.models import registry
-from genus.models.backbone import WithoutHead, place
+from genus.models.backbone import WithoutHead, to_device
 from genus.models.sources import fetch
 from genus.models.weights import load_weights
 
@@ -63,7 +63,7 @@ def bare_forward(folder: Path) -> float:
     """Seconds of one pass of the best engine over all files."""
     model, preprocess = registry.build(MODEL, 5), registry.preprocess_of(MODEL)
     load_weights(model, fetch(registry.entry(MODEL).pretrained, lambda event: None))
-    place(model, torch.device("cpu"))
+    to_device(model, torch.device("cpu"))
     paths = [picture.path for picture in scan(folder).pictures]
     engine = OpenVinoEngine(WithoutHead(model).eval(), preprocess, "bf16", default_workers())
     start = time.perf_counter()

@@ -40,9 +40,9 @@ def main(folder: Path, model: str = "efficientnet_lite0", weights: str | None = 
             table = Path(name) / f"{seed}.csv"
             table.write_text(csv_text([("path", "label", "split"), *rows]), encoding="utf-8")
             run = api.train(table, model=model, weights=weights, out=Path(name) / str(seed)).run
-            suspects = find_label_errors(Run(run), "auto", ignore_events)
+            mislabelled = find_label_errors(Run(run), "auto", ignore_events)
             numbers = []
-            for listed in ([one.path for one in suspects if one.confident], [one.path for one in suspects]):
+            for listed in ([one.path for one in mislabelled if one.confident], [one.path for one in mislabelled]):
                 hits = len(planted & set(listed))
                 numbers += [str(len(listed)), f"{hits / count:.2f}", f"{hits / len(listed):.2f}"]
             print(f"| {seed} | {' | '.join(numbers)} |", flush=True)

@@ -17,7 +17,7 @@ from benchmarks.timing import in_turns, machine, table
 from genus.engine.device import freed_memory_kept
 from genus.engine.torch_engine import compiled
 from genus.models import registry
-from genus.models.backbone import module, place
+from genus.models.backbone import module, to_device
 
 MODELS = ("swin_tiny", "vit_tiny_patch16", "efficientnet_lite0")
 BATCH, CLASSES = 32, 5
@@ -33,7 +33,7 @@ def step_of(library: str, name: str, bf16: bool, kept: bool = False, compile_it:
         network = peer(library, name, CLASSES)
     else:
         model = registry.build(name, CLASSES)
-        place(model, torch.device("cpu"))
+        to_device(model, torch.device("cpu"))
         network = module(model)
         images = images.contiguous(memory_format=torch.channels_last)
     compute = compiled(network.train()) if compile_it else network.train()

@@ -19,7 +19,7 @@ from genus.data.loader import Batch, ReadingProcesses, default_workers, load_bat
 from genus.engine.stream import stream
 from genus.engine.torch_engine import TorchEngine
 from genus.models import registry
-from genus.models.backbone import WithoutHead, place
+from genus.models.backbone import WithoutHead, to_device
 
 IMAGES = 256
 READERS, SECONDS, OPERATIONS = (1, 2, 4, 8, 16), 3.0, 100
@@ -32,7 +32,7 @@ def main(folder: Path) -> None:
     paths = sorted(folder.rglob("*.jpg"))[:IMAGES]
     for name in ("efficientnet_lite0", "vit_tiny_patch16"):
         model, preprocess = registry.build(name, 5), registry.preprocess_of(name)
-        place(model, CPU)
+        to_device(model, CPU)
         engine = TorchEngine(WithoutHead(model).eval(), preprocess, CPU, "bf16")
 
         def read(index: int, preprocess=preprocess) -> object:

@@ -11,7 +11,7 @@ import torch
 
 from genus.bundle import EVIDENCE, INDEX, TENSORS, Bundle
 from genus.description import DESCRIPTION, Architecture
-from genus.evidence import Evidence, Index, Members
+from genus.evidence import Evidence, Index, SplitHashes
 from genus.models.backbone import module
 from genus.types import HALF, KnownRule, Preprocess
 from tests.models.closeness import randomise
@@ -45,7 +45,7 @@ def new_bundle(name: str = "vit_tiny_patch16", classes: tuple[str, ...] = CLASSE
         KnownRule(0.05, 0.4, 1.5),
         Index.of(features, sha256s(0, 6)),
         Evidence(confidence, confidence > 0.3, np.arange(7) // 2, distances),
-        Members.of(sha256s(0, 6), sha256s(6, 13), sha256s(13, 15)),
+        SplitHashes.of(sha256s(0, 6), sha256s(6, 13), sha256s(13, 15)),
     )
 
 

@@ -69,7 +69,7 @@ def test_what_goes_in_comes_out(name: str, tmp_path: Path) -> None:
     loaded = load_bundle(tmp_path)
     assert (loaded.classes, loaded.preprocess, loaded.record) == (CLASSES, bundle.preprocess, bundle.record)
     assert (loaded.temperature, loaded.known_rule) == (bundle.temperature, bundle.known_rule)
-    for part in ("index", "evidence", "members"):
+    for part in ("index", "evidence", "split_hashes"):
         written, read = getattr(bundle, part), getattr(loaded, part)
         for field in fields(written):
             there, here = getattr(written, field.name), getattr(read, field.name)
@@ -85,14 +85,14 @@ def test_what_goes_in_comes_out(name: str, tmp_path: Path) -> None:
         assert (tmp_path / "again" / file).read_bytes() == (tmp_path / file).read_bytes()
 
 
-@pytest.mark.parametrize("kept", ["evidence", "members", None])
+@pytest.mark.parametrize("kept", ["evidence", "split_hashes", None])
 def test_parts_that_are_not_there(kept: str | None, tmp_path: Path) -> None:
-    left_out = {part: None for part in ("evidence", "members") if part != kept}
+    left_out = {part: None for part in ("evidence", "split_hashes") if part != kept}
     save_bundle(replace(small(), known_rule=None, index=None, **left_out), tmp_path)
     assert names(tmp_path) == sorted([DESCRIPTION, TENSORS, *([EVIDENCE] if kept else [])])
     loaded = load_bundle(tmp_path)
     assert (loaded.known_rule, loaded.index) == (None, None)
-    assert [part for part in ("evidence", "members") if getattr(loaded, part)] == ([kept] if kept else [])
+    assert [part for part in ("evidence", "split_hashes") if getattr(loaded, part)] == ([kept] if kept else [])
     assert Predictor(loaded, device="cpu").predict(GOLDEN / "format1" / "picture.png").known is None
 
 
@@ -340,7 +340,7 @@ def test_a_move_can_be_cut_off_anywhere(
     """The target holds the old bundle, none, or the new one; the same call completes the move."""
     target, move, moved = tmp_path / "target", bundle_module.move, []
     target.mkdir()
-    save_bundle(replace(small(), temperature=2.0, members=None), target)
+    save_bundle(replace(small(), temperature=2.0, split_hashes=None), target)
 
     def move_or_stop(source: Path, goal: Path) -> None:
         if len(moved) == stop_at:
@@ -358,7 +358,7 @@ def test_a_move_can_be_cut_off_anywhere(
             patch.undo()
         move_bundle(folder, target)
     loaded = load_bundle(target)
-    assert (loaded.temperature, loaded.members is None) == (1.25, False)
+    assert (loaded.temperature, loaded.split_hashes is None) == (1.25, False)
     assert (names(target), names(folder)) == (FILES, [])
 
 
@@ -366,7 +366,7 @@ def test_a_move_leaves_no_part_of_an_older_bundle(tmp_path: Path) -> None:
     for name in ("source", "target"):
         (tmp_path / name).mkdir()
     save_bundle(small(), tmp_path / "target")
-    save_bundle(replace(small(), known_rule=None, index=None, evidence=None, members=None), tmp_path / "source")
+    save_bundle(replace(small(), known_rule=None, index=None, evidence=None, split_hashes=None), tmp_path / "source")
     move_bundle(tmp_path / "source", tmp_path / "target")
     assert names(tmp_path / "target") == [DESCRIPTION, TENSORS]
 
@@ -390,7 +390,7 @@ def test_every_bundle_ever_written_loads_and_gives_its_logits(path: Path) -> Non
     nothing_known = KnownRule(0.05, None, 0.9, "4 pictures show nothing.")
     expected_rule = nothing_known if (number, path.name) == (3, "vgg") else AS_WRITTEN[number][1]
     assert (bundle.temperature, bundle.known_rule) == (AS_WRITTEN[number][0], expected_rule)
-    assert (bundle.evidence is None, bundle.members is None) == (number < 3, number < 3)
+    assert (bundle.evidence is None, bundle.split_hashes is None) == (number < 3, number < 3)
     assert (answer.distance is None) == (bundle.known_rule is None)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from genus.bundle import EVIDENCE, INDEX, TENSORS, load_bundle
 from genus.description import LARGEST
-from genus.evidence import Members
+from genus.evidence import SplitHashes
 from genus.types import Part
 from tests.bundles import GOLDEN
 
@@ -47,13 +47,13 @@ def test_the_code_of_the_page_reads_a_bundle(reader: dict[str, Any], run: Path) 
             assert reader["is_known"](description, probability, distance) == expected
 
 
-def test_the_code_of_the_page_knows_the_sides(reader: dict[str, Any]) -> None:
+def test_the_code_of_the_page_knows_the_parts(reader: dict[str, Any]) -> None:
     pictures = [bytes([number]) for number in range(6)]
     keys = [sha256(picture).hexdigest() for picture in pictures]
-    members = Members.of(keys[:2], keys[1:3], keys[2:5])
-    arrays = {part.value: getattr(members, part) for part in Part}
-    assert [reader["side_of"](arrays, one) for one in pictures] == ["train", "train", "val", "test", "test", None]
-    assert [reader["side_of"](arrays, one) for one in pictures] == [members.side_of(key) for key in keys]
+    used = SplitHashes.of(keys[:2], keys[1:3], keys[2:5])
+    arrays = {part.value: getattr(used, part) for part in Part}
+    assert [reader["part_of"](arrays, one) for one in pictures] == ["train", "train", "val", "test", "test", None]
+    assert [reader["part_of"](arrays, one) for one in pictures] == [used.part_of(key) for key in keys]
 
 
 def test_the_bounds_of_the_page_are_those_of_the_reader() -> None:

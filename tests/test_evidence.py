@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from genus.evidence import ROWS, Evidence, Index, Members
+from genus.evidence import ROWS, Evidence, Index, SplitHashes
 from genus.types import Part
 from tests.bundles import sha256s
 
@@ -95,24 +95,24 @@ def test_a_picture_is_where_it_was_most_involved(
     first: tuple[set[str], set[str], set[str]], second: tuple[set[str], set[str], set[str]]
 ) -> None:
     """Against Python's sets."""
-    united = Members.of(*first).union(Members.of(*second))
+    united = SplitHashes.of(*first).union(SplitHashes.of(*second))
     sides = [one | other for one, other in zip(first, second, strict=True)]
     assert [len(side) for side in (united.train, united.val, united.test)] == [len(side) for side in sides]
     for sha256 in SOME:
         expected = next((part for part, side in zip(Part, sides, strict=True) if sha256 in side), None)
-        assert united.side_of(sha256) == expected
+        assert united.part_of(sha256) == expected
 
 
 def test_the_number_is_the_start_of_the_checksum() -> None:
     (sha256,) = sha256s(7, 8)
-    assert Members.of([sha256], [], []).train.tolist() == [int(sha256[:16], 16)]
-    assert Members.of([sha256.upper()], [], []).side_of(sha256) == Part.TRAIN
+    assert SplitHashes.of([sha256], [], []).train.tolist() == [int(sha256[:16], 16)]
+    assert SplitHashes.of([sha256.upper()], [], []).part_of(sha256) == Part.TRAIN
 
 
 @pytest.mark.parametrize(
     "side", [np.array([1, 2]), np.array([2, 1], np.uint64), np.array([1, 1], np.uint64), np.ones((1, 1), np.uint64)]
 )
 def test_arrays_that_are_no_members(side: np.ndarray) -> None:
-    nobody = Members.of([], [], [])
+    nobody = SplitHashes.of([], [], [])
     with pytest.raises(ValueError, match="ascending numbers of 64 bits"):
         replace(nobody, val=side)

@@ -34,11 +34,11 @@ def lines(folder: Path) -> list[dict[str, object]]:
 def test_one_line_and_one_event_a_result(tmp_path: Path) -> None:
     events: list[Event] = []
     results: list[Result] = [epoch(1), epoch(2, None, None)]
-    assert Run(tmp_path).record(training(*results), events.append) == (tuple(results), "the end")
+    assert Run(tmp_path).log_training(training(*results), events.append) == (tuple(results), "the end")
     assert [line["epoch"] for line in lines(tmp_path)] == [1, 2]
     assert events == results
     trial = Trial(0.01, 0.25, 0.9)
-    assert Run(tmp_path).record(training(trial), events.append) == ((trial,), "the end")
+    assert Run(tmp_path).log_training(training(trial), events.append) == ((trial,), "the end")
     assert lines(tmp_path) == [{"c": 0.01, "val_loss": 0.25, "val_accuracy": 0.9}]
     assert events[-1] == Note("C = 0.01: validation loss 0.2500, accuracy 0.9000")
 
@@ -56,7 +56,7 @@ def test_a_training_whose_listener_fails_is_closed(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Run(tmp_path).record(results(), fail)
+        Run(tmp_path).log_training(results(), fail)
     assert closed == [True]
 
 
@@ -67,13 +67,13 @@ def test_resumed_run_keeps_what_its_checkpoint_stands_on_and_no_more(tmp_path: P
 
     run = Run(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        run.record(interrupted(), ignore_events)
+        run.log_training(interrupted(), ignore_events)
     with (tmp_path / HISTORY).open("a") as file:
         file.write('{"epoch": 4, "ep')  # the last line was being written
-    history, _ = run.record(training(epoch(3), epoch(4)), ignore_events)
+    history, _ = run.log_training(training(epoch(3), epoch(4)), ignore_events)
     assert history == (epoch(1), epoch(2), epoch(3), epoch(4))
     assert [(line["epoch"], line["val_loss"]) for line in lines(tmp_path)] == [(1, 0.5), (2, 0.5), (3, 0.5), (4, 0.5)]
-    assert run.record(training(), ignore_events)[0] == history  # interrupted after the last epoch
+    assert run.log_training(training(), ignore_events)[0] == history  # interrupted after the last epoch
 
 
 def test_the_best_epoch_is_the_most_accurate_and_among_equals_the_surest() -> None:
@@ -84,7 +84,7 @@ def test_the_best_epoch_is_the_most_accurate_and_among_equals_the_surest() -> No
 
 
 def test_tensorboard_holds_the_numbers_of_every_epoch(tmp_path: Path) -> None:
-    Run(tmp_path).record(training(epoch(1, 0.5, 0.8), epoch(2, 0.25, 0.9)), ignore_events)
+    Run(tmp_path).log_training(training(epoch(1, 0.5, 0.8), epoch(2, 0.25, 0.9)), ignore_events)
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]} == {
@@ -96,7 +96,7 @@ def test_tensorboard_holds_the_numbers_of_every_epoch(tmp_path: Path) -> None:
 
 
 def test_no_tensorboard_where_there_are_no_epochs(tmp_path: Path) -> None:
-    Run(tmp_path).record(training(Trial(0.1, 0.5, 0.9)), ignore_events)
+    Run(tmp_path).log_training(training(Trial(0.1, 0.5, 0.9)), ignore_events)
     assert [path.name for path in tmp_path.iterdir()] == [HISTORY]
 
 

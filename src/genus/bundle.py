@@ -2,7 +2,7 @@
 
     model.safetensors      the tensors
     index.safetensors      features of training pictures (see ``Index``); with a rule for what is known
-    evidence.safetensors   answers behind that rule (``Evidence``), and who took part (``Members``); where recorded
+    evidence.safetensors   answers behind that rule (``Evidence``), and who took part (``SplitHashes``); where recorded
     genus.json             the description: architecture, class names in order, Preprocess, temperature, the rule for
                            what is known, the sha256 of the other files and of itself, the record of the training
 
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from genus.description import DESCRIPTION, Architecture, Description, read_description, write_description
 from genus.errors import GenusError, ModelError
-from genus.evidence import Evidence, Index, Members
+from genus.evidence import Evidence, Index, SplitHashes
 from genus.files import atomic, move, remove
 from genus.models.backbone import Backbone, module
 from genus.types import KnownRule, Preprocess
@@ -45,15 +45,15 @@ MAX_TABLE_BYTES = 10**9  # of what a model keeps outside of its weights
 
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
-Remembered = TypeVar("Remembered", Evidence, Members)
+Recorded = TypeVar("Recorded", Evidence, SplitHashes)
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A trained model and how to use it. ``record`` is what training wants remembered; no consumer needs it.
+    """A trained model and how to use it. ``record`` is what training wants recorded; no consumer needs it.
 
     The probabilities are softmax(logits / ``temperature``). A ``known_rule`` comes with the ``index`` that it needs.
-    ``evidence`` and ``members`` are None where they were not recorded, as in formats 1 and 2.
+    ``evidence`` and ``split_hashes`` are None where they were not recorded, as in formats 1 and 2.
     """
 
     model: Backbone
@@ -65,7 +65,7 @@ class Bundle:
     known_rule: KnownRule | None = None
     index: Index | None = None
     evidence: Evidence | None = None
-    members: Members | None = None
+    split_hashes: SplitHashes | None = None
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:
@@ -78,8 +78,8 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     if bundle.index:
         features = torch.from_numpy(bundle.index.features).half().numpy()
         contents["index_sha256"] = save_arrays({"features": features, "pictures": bundle.index.pictures})
-    if remembered := [part for part in (bundle.evidence, bundle.members) if part]:
-        contents["evidence_sha256"] = save_arrays({k: v for part in remembered for k, v in _arrays(part).items()})
+    if recorded := [part for part in (bundle.evidence, bundle.split_hashes) if part]:
+        contents["evidence_sha256"] = save_arrays({k: v for part in recorded for k, v in _arrays(part).items()})
     description = Description(
         bundle.architecture,
         bundle.classes,
@@ -131,9 +131,9 @@ def load_bundle(folder: Path) -> Bundle:
     digests, rule = description.digests, description.known_rule
     model = _load_model(description, folder)
     index = _load_index(folder / INDEX, digests.get("index_sha256"), model.num_features) if rule else None
-    evidence, members = None, None
+    evidence, split_hashes = None, None
     if "evidence_sha256" in digests:
-        evidence, members = _load_evidence(folder / EVIDENCE, digests["evidence_sha256"])
+        evidence, split_hashes = _load_evidence(folder / EVIDENCE, digests["evidence_sha256"])
     return Bundle(
         model,
         description.architecture,
@@ -144,7 +144,7 @@ def load_bundle(folder: Path) -> Bundle:
         rule,
         index,
         evidence,
-        members,
+        split_hashes,
     )
 
 
@@ -217,11 +217,11 @@ def _load_index(path: Path, digest: str | None, num_features: int) -> Index:
     return Index(features.float().numpy(), pictures.numpy())
 
 
-def _load_evidence(path: Path, digest: str) -> tuple[Evidence | None, Members | None]:
+def _load_evidence(path: Path, digest: str) -> tuple[Evidence | None, SplitHashes | None]:
     with _opened(path, digest, "numpy") as file:
         arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     try:
-        found = _taken(Evidence, arrays), _taken(Members, arrays)
+        found = _taken(Evidence, arrays), _taken(SplitHashes, arrays)
         if arrays:
             raise ValueError(f"it also holds {', '.join(sorted(arrays))}")
     except (ValueError, KeyError) as error:
@@ -229,13 +229,13 @@ def _load_evidence(path: Path, digest: str) -> tuple[Evidence | None, Members | 
     return found
 
 
-def _taken(kind: type[Remembered], arrays: dict[str, NDArray[Any]]) -> Remembered | None:
+def _taken(kind: type[Recorded], arrays: dict[str, NDArray[Any]]) -> Recorded | None:
     """Take the arrays that make a ``kind`` out of ``arrays``; None where there are none."""
     names = [one.name for one in fields(kind)]
     return kind(*(arrays.pop(name) for name in names)) if names[0] in arrays else None
 
 
-def _arrays(part: Evidence | Members) -> dict[str, NDArray[Any]]:
+def _arrays(part: Evidence | SplitHashes) -> dict[str, NDArray[Any]]:
     """The arrays of ``part`` by their names, which are those in the file."""
     return {one.name: np.ascontiguousarray(getattr(part, one.name)) for one in fields(part)}
 

@@ -113,10 +113,10 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Members:
-    """The pictures of a run and of all runs that it descends from (``--from``), by the side on which they were.
+class SplitHashes:
+    """The pictures of a run and of all runs that it descends from (``--from``), by the part of the split that they were in.
 
-    Of each picture's file the first 8 bytes of its sha256 are kept, read as a big-endian number: n uint64 a side, in
+    Of each picture's file the first 8 bytes of its sha256 are kept, read as a big-endian number: n uint64 a part, in
     ascending order, none twice. That is short enough to travel with the model, and two of a million pictures get the
     same number with a chance of 1 in 37 million. Raises ValueError for other arrays.
     """
@@ -126,33 +126,35 @@ class Members:
     test: NDArray[np.uint64]
 
     def __post_init__(self) -> None:
-        for side in (self.train, self.val, self.test):
-            if side.dtype != np.uint64 or side.ndim != 1 or not np.all(side[:-1] < side[1:]):
+        for keys in (self.train, self.val, self.test):
+            if keys.dtype != np.uint64 or keys.ndim != 1 or not np.all(keys[:-1] < keys[1:]):
                 raise ValueError("train, val and test have to be ascending numbers of 64 bits")
 
     @staticmethod
-    def of(train: Iterable[str], val: Iterable[str], test: Iterable[str]) -> "Members":
+    def of(train: Iterable[str], val: Iterable[str], test: Iterable[str]) -> "SplitHashes":
         """The pictures with these sha256 (hexadecimal) of their files."""
-        return Members(*(np.unique(np.array([_key(one) for one in side], np.uint64)) for side in (train, val, test)))
+        return SplitHashes(
+            *(np.unique(np.array([_key(one) for one in part], np.uint64)) for part in (train, val, test))
+        )
 
-    def side_of(self, sha256: str) -> Part | None:
+    def part_of(self, sha256: str) -> Part | None:
         """Where the picture with this sha256 was; None if it took no part.
 
-        A picture can have been on several sides, of several runs: ``train`` counts before ``val``, ``val`` before
+        A picture can have been in several parts, of several runs: ``train`` counts before ``val``, ``val`` before
         ``test``.
         """
         key = np.uint64(_key(sha256))
         for part in Part:
-            side: NDArray[np.uint64] = getattr(self, part)
-            place = np.searchsorted(side, key)
-            if place < len(side) and side[place] == key:
+            keys: NDArray[np.uint64] = getattr(self, part)
+            index = np.searchsorted(keys, key)
+            if index < len(keys) and keys[index] == key:
                 return part
         return None
 
-    def union(self, other: "Members") -> "Members":
-        """The pictures of both, each on the sides where either has it."""
+    def union(self, other: "SplitHashes") -> "SplitHashes":
+        """The pictures of both, each in the parts where either has it."""
         pairs = ((self.train, other.train), (self.val, other.val), (self.test, other.test))
-        return Members(*(np.union1d(*pair) for pair in pairs))
+        return SplitHashes(*(np.union1d(*pair) for pair in pairs))
 
 
 def _key(sha256: str) -> int:

@@ -25,7 +25,7 @@ from genus.engine.device import choose_device
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import TorchEngine
 from genus.errors import GenusError, PictureError
-from genus.models.backbone import WithoutHead, place
+from genus.models.backbone import WithoutHead, to_device
 from genus.probabilities import softmax
 from genus.types import KnownRule, Prediction, PredictionRow, ignore_events
 
@@ -61,7 +61,7 @@ class Predictor:
         engine: Engine | None = None,
     ) -> None:
         chosen = choose_device(device)
-        place(bundle.model, chosen).eval()
+        to_device(bundle.model, chosen).eval()
         self.bundle = bundle
         self.classes = bundle.classes
         self._device = chosen

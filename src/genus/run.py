@@ -160,7 +160,7 @@ class Run:
         except OSError as error:
             raise MachineError(f"Cannot write {self / name}: {error.strerror or error}.") from error
 
-    def keep(self, write: Callable[[], None]) -> bool:
+    def try_to_write(self, write: Callable[[], None]) -> bool:
         """``write()``, or, where the folder cannot be written, say so and go on."""
         try:
             write()
@@ -186,7 +186,9 @@ class Run:
         lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
         self.write(CONFIG, "\n".join(lines) + "\n")
 
-    def record(self, results: Generator[Result, None, Value], on_event: OnEvent) -> tuple[tuple[Result, ...], Value]:
+    def log_training(
+        self, results: Generator[Result, None, Value], on_event: OnEvent
+    ) -> tuple[tuple[Result, ...], Value]:
         """Run a training to its end: each result is a line of ``metrics.jsonl``, an event, a step in TensorBoard.
 
         Gives the results of the whole run, of one that was resumed also those from before the interruption, and what
@@ -227,7 +229,7 @@ class Run:
         """Note that the test part was opened; on a folder that cannot be written that is said."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         line = {"time": now, "command": command, "pictures": pictures, "accuracy": accuracy}
-        self.keep(lambda: self.append(TEST_LOG, line))
+        self.try_to_write(lambda: self.append(TEST_LOG, line))
 
     @property
     def building(self) -> Path:

@@ -10,7 +10,7 @@ import torch
 import genus
 from genus.engine.device import choose_device
 from genus.engine.torch_engine import TorchEngine
-from genus.models.backbone import place
+from genus.models.backbone import to_device
 from genus.types import EpochResult, Event, Note, Preprocess
 from tests.card import needs_card
 from tests.engine.test_openvino_engine import network, noise
@@ -26,7 +26,7 @@ SWIN = {"model": "swin_tiny", "weights": "none", "image_size": 64, "freeze_layer
 def test_fp32_is_equal_and_bf16_is_near(name: str) -> None:
     whole, preprocess, card = network(name), Preprocess(48), choose_device("cuda")
     reference = TorchEngine(whole, preprocess, CPU)(noise(19))
-    place(whole.model, card)  # type: ignore[arg-type]
+    to_device(whole.model, card)  # type: ignore[arg-type]
     exact, near = (TorchEngine(whole, preprocess, card, precision)(noise(19)) for precision in ("fp32", "bf16"))
     assert np.abs(exact - reference).max() <= 1e-4 * np.abs(reference).max()
     cosine = (near * reference).sum(1) / np.linalg.norm(near, axis=1) / np.linalg.norm(reference, axis=1)

@@ -85,9 +85,9 @@ def test_descendants_keep_every_picture_on_its_side(
         parent = child
     first, last = sides(trained), sides(parent)
     assert {sha: part for sha, part in last.items() if sha in first} == {s: first[s] for s in last if s in first}
-    members = load_bundle(parent).members
+    members = load_bundle(parent).split_hashes
     assert members
-    assert {members.side_of(sha) for sha, part in first.items() if part == "train"} == {Part.TRAIN}
+    assert {members.part_of(sha) for sha, part in first.items() if part == "train"} == {Part.TRAIN}
     evaluated = genus("evaluate", parent, drawn)
     assert f"on {list(first.values()).count('test')} pictures that took part in no decision." in evaluated.out
 
@@ -141,4 +141,4 @@ def test_pictures_of_foreign_classes_measure_how_many_become_unknown(
     assert "12 pictures are of classes that the model does not have" in result.out
     found = json.loads((run / "evaluate-others/metrics.json").read_text())
     assert found["test"] is None
-    assert found["strangers"]["n"] == 12
+    assert found["unknown_classes"]["n"] == 12

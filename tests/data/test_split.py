@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from genus.data.catalog import Picture
 from genus.data.inspect import Inspected
-from genus.data.split import Member, Split, deal, moved, rank_in_class, split
+from genus.data.split import Member, Split, assign_folds, moved, rank_in_class, split
 from genus.errors import DataError
-from genus.evidence import Members
+from genus.evidence import SplitHashes
 from genus.types import Part
 
 ROOT = Path("/data")
@@ -252,11 +252,11 @@ def test_an_earlier_split_wins_over_the_folder_and_says_so() -> None:
     )
 
 
-def took_part(*splits: Split, trained: Iterable[str] = ()) -> Members:
+def took_part(*splits: Split, trained: Iterable[str] = ()) -> SplitHashes:
     """The members of these splits, and some further pictures that were trained on."""
-    members = Members.of(trained, [], [])
+    members = SplitHashes.of(trained, [], [])
     for one in splits:
-        members = members.union(Members.of(*([m.sha256 for m in one.members(part)] for part in Part)))
+        members = members.union(SplitHashes.of(*([m.sha256 for m in one.members(part)] for part in Part)))
     return members
 
 
@@ -270,7 +270,7 @@ def test_what_an_ancestor_used_is_never_tested_and_all_keep_their_sides(
     larger = {label: max(classes.get(label, 0), more.get(label, 0)) + 5 for label in classes | more | {"a": 1}}
     result = split(data_set(larger), seed + 2, ancestors=ancestors)
     for member in result.pictures:
-        assert ancestors.side_of(member.sha256) in (None, member.part)
+        assert ancestors.part_of(member.sha256) in (None, member.part)
     assert result.left_out == ()
 
 
@@ -370,7 +370,7 @@ def columns(rows: list[tuple[int, int]]) -> tuple[np.ndarray, list[str]]:
 @given(ROWS, st.integers(2, 6), st.integers(0, 99))
 def test_groups_stay_whole_and_folds_are_even(rows: list[tuple[int, int]], folds: int, seed: int) -> None:
     labels, groups = columns(rows)
-    fold_of = deal(labels, groups, folds, seed)
+    fold_of = assign_folds(labels, groups, folds, seed)
     by_group = {}
     for group, fold, label in zip(groups, fold_of.tolist(), labels.tolist(), strict=True):
         assert by_group.setdefault(group, (fold, label)) == (fold, label)
@@ -394,8 +394,8 @@ def test_shares_are_nested_and_the_same_of_every_class(rows: list[tuple[int, int
 
 def test_the_seed_decides_and_nothing_else() -> None:
     labels, groups = np.repeat([0, 1], 50), [str(number) for number in range(100)]
-    assert (deal(labels, groups, 5, 1) == deal(labels, groups, 5, 1)).all()
-    assert (deal(labels, groups, 5, 1) != deal(labels, groups, 5, 2)).any()
+    assert (assign_folds(labels, groups, 5, 1) == assign_folds(labels, groups, 5, 1)).all()
+    assert (assign_folds(labels, groups, 5, 1) != assign_folds(labels, groups, 5, 2)).any()
     shuffled = np.random.default_rng(0).permutation(100)
-    again = deal(labels[shuffled], [groups[place] for place in shuffled], 5, 1)
-    assert (again == deal(labels, groups, 5, 1)[shuffled]).all()
+    again = assign_folds(labels[shuffled], [groups[place] for place in shuffled], 5, 1)
+    assert (again == assign_folds(labels, groups, 5, 1)[shuffled]).all()

@@ -19,7 +19,7 @@ from genus.engine.device import choose_precision
 from genus.engine.openvino_engine import OpenVinoEngine
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import Normalise, TorchEngine
-from genus.models.backbone import Backbone, WithoutHead, module, place, replace_head
+from genus.models.backbone import Backbone, WithoutHead, module, replace_head, to_device
 from genus.models.registry import build, entry
 from genus.models.sources import fetch
 from genus.models.weights import load_weights
@@ -95,7 +95,7 @@ def test_the_same_names_for_real_photos(
     make: Callable[[Path], tuple[Backbone, Preprocess]], every: int, flowers: Path, test_data: Path
 ) -> None:
     model, preprocess = make(test_data)
-    place(model, CPU)
+    to_device(model, CPU)
     network = WithoutHead(model).eval()
     learnt, asked = quarter(flowers)[:: every // 4], sorted(flowers.rglob("*.jpg"))[::every]
     reference = TorchEngine(network, preprocess, CPU, "fp32")

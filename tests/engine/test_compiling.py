@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genus.engine.torch_engine import TorchEngine, compile_or_leave
-from genus.models.backbone import place
+from genus.models.backbone import to_device
 from genus.types import Event, Note, Preprocess
 from tests.engine.test_openvino_engine import network
 from tests.models.test_registry import tiny
@@ -55,7 +55,9 @@ def test_batches_of_every_length_are_compiled_once(monkeypatch: pytest.MonkeyPat
 
 @compiling
 def test_a_compiled_step_has_the_same_gradients() -> None:
-    model = place(tiny("swin_tiny", drop_path=0.0), CPU)  # what stochastic depth leaves out differs from step to step
+    model = to_device(
+        tiny("swin_tiny", drop_path=0.0), CPU
+    )  # what stochastic depth leaves out differs from step to step
     step = step_for(RECIPE)
 
     def gradients() -> tuple[float, list[Tensor]]:

@@ -10,7 +10,7 @@ import torch
 
 from genus.engine.openvino_engine import OpenVinoEngine
 from genus.engine.torch_engine import TorchEngine
-from genus.models.backbone import WithoutHead, module, place
+from genus.models.backbone import WithoutHead, module, to_device
 from genus.types import Preprocess
 from tests.models.closeness import randomise
 from tests.models.test_registry import SMALLEST, tiny
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 def network(name: str) -> WithoutHead:
     model = tiny(name, **({"image_size": 48} if name.startswith(("vit", "dino")) else {}))
     randomise(module(model))
-    place(model, CPU)
+    to_device(model, CPU)
     return WithoutHead(model).eval()
 
 

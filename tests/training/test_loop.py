@@ -31,7 +31,7 @@ def constant(loss: float) -> Step:
 def test_a_short_run_learns_and_the_average_of_the_weights_is_what_is_judged() -> None:
     """Nine steps: an average with a constant decay of 0.998 would still be the weights of the first."""
     data, judged = pictures(24), []
-    recipe = replace(RECIPE, epochs=3, lr=3e-3, head_lr=1.0, warmup_epochs=0)
+    recipe = replace(RECIPE, epochs=3, lr=3e-3, warmup_epochs=0)
     state = start(recipe, data)
 
     def validate(model: nn.Module) -> Validation:

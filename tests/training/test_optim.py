@@ -14,7 +14,7 @@ from tests.models.test_registry import SMALLEST, tiny
 
 NORMS = (nn.LayerNorm, nn.BatchNorm2d)
 LR, DECAY = 1e-3, 0.05
-GROUPS = {"lr": LR, "weight_decay": DECAY, "layer_decay": 0.8, "head_lr": 5.0}
+GROUPS = {"lr": LR, "weight_decay": DECAY, "layer_decay": 0.8}
 CASES = [
     *((name, {}) for name in SMALLEST),
     ("vit_tiny_patch16", {"layer_scale": 1e-5}),
@@ -45,7 +45,7 @@ def test_rates_fall_towards_the_input(name: str) -> None:
     model = tiny(name)
     rate_of = {parameter: group["lr"] for group in parameter_groups(model, **GROUPS) for parameter in group["params"]}
     *body, head = model.layer_groups()
-    assert {rate_of[parameter] for parameter in head} == {5 * LR}
+    assert {rate_of[parameter] for parameter in head} == {LR}
     for below, group in enumerate(reversed(body)):
         for parameter in group:
             assert rate_of[parameter] == pytest.approx(LR * 0.8**below)

@@ -10,7 +10,7 @@ from genus.cli.terminal import say
 
 if TYPE_CHECKING:
     from genus.evaluation.learning_curve import LearningCurve
-    from genus.workflows.tasks.studies import Suspect
+    from genus.workflows.tasks.studies import MislabelledPicture
 
 LISTED = 10
 POINTS = "{:+.1f} to {:+.1f}"
@@ -51,8 +51,8 @@ def evaluate(
             on_event=screen,
         )
     show_evaluation(result.test, result.sentence, result.cautions)
-    if result.strangers:
-        found = result.strangers
+    if result.unknown_classes:
+        found = result.unknown_classes
         say(
             f"{found.n} pictures are of classes that the model does not have: it calls {found.unknown.value:.1%} of "
             f"them unknown ({ends(found.unknown, '{:.1f} to {:.1f}%', 100)})."
@@ -62,8 +62,8 @@ def evaluate(
     if result.curve:
         _show_curve(result.curve, result.classes)
         written += ["learning_curve.json", "learning_curve.png"]
-    if result.suspects is not None:
-        _show_suspects(result.suspects)
+    if result.mislabelled is not None:
+        _show_mislabelled(result.mislabelled)
         written.append("label_errors.csv")
     if result.out:
         say(f"Written to {result.out}: {', '.join(written)}")
@@ -91,18 +91,19 @@ def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:
         )
 
 
-def _show_suspects(suspects: "list[Suspect]") -> None:
+def _show_mislabelled(mislabelled: "list[MislabelledPicture]") -> None:
     say()
-    if not suspects:
+    if not mislabelled:
         say("No label is doubtful.")
         return
     rows = [
-        (str(one.path), one.label, f"{one.own:.3f}", one.suggested, f"{one.other:.3f}") for one in suspects[:LISTED]
+        (str(one.path), one.label, f"{one.label_probability:.3f}", one.suggested, f"{one.suggested_probability:.3f}")
+        for one in mislabelled[:LISTED]
     ]
     show_table(("picture", "label", "probability", "looks like", "probability"), rows, right=(2, 4))
     say()
-    confident = sum(one.confident for one in suspects)
+    confident = sum(one.confident for one in mislabelled)
     say(
-        f"{len(suspects)} pictures look like another class than their label says to a head that has not seen them, "
+        f"{len(mislabelled)} pictures look like another class than their label says to a head that has not seen them, "
         f"{confident} of them confidently. The {len(rows)} most doubtful are shown."
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from genus.data.catalog import Catalog, Picture, require_distinct
 from genus.data.formats import ARCHIVES, OTHER_TABLES, TABLES, inner_folders, is_written, suffix_of
-from genus.data.layout import Layout, find_layout
+from genus.data.layout import FolderLayout, find_layout
 from genus.data.table import read_table
 from genus.data.walk import Walk
 from genus.errors import DataError, listing
@@ -72,7 +72,7 @@ def _read_folder(root: Path, for_training: bool) -> Catalog:
     )
 
 
-def _require_pictures(layout: Layout, pictures: Sequence[Picture], walk: Walk) -> None:
+def _require_pictures(layout: FolderLayout, pictures: Sequence[Picture], walk: Walk) -> None:
     filled = {picture.label for picture in pictures if picture.part in (None, Part.TRAIN)}
     hints = [hint for hint in (walk.leftovers.unfollowed, walk.leftovers.unreadable) if hint]
     empty = [label for label in layout.trained if label not in filled]
@@ -86,7 +86,7 @@ def _require_pictures(layout: Layout, pictures: Sequence[Picture], walk: Walk) -
         raise DataError(" ".join([what, *hints]))
 
 
-def _folders_in(layout: Layout, label: str) -> str:
+def _folders_in(layout: FolderLayout, label: str) -> str:
     """A hint that the folders in the one class folder may be the classes."""
     inner = {start.path: inner_folders(start.path) for start in layout.classes if start.label == label}
     path, folders = next(iter(inner.items()))

@@ -130,7 +130,7 @@ def _words(name: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class FolderLayout:
     """``classes`` are the class folders of all parts; they lie in ``place``, which is the root or a folder below it.
     ``notes`` and ``cautions`` are sentences on how the folders were understood."""
 
@@ -145,7 +145,7 @@ class Layout:
         return [start.label for start in self.classes if start.part in (None, Part.TRAIN)]
 
 
-def find_layout(walk: Walk, root: Path, *, for_training: bool = True) -> Layout:
+def find_layout(walk: Walk, root: Path, *, for_training: bool = True) -> FolderLayout:
     """Find the class folders of ``root``; a folder that holds nothing but one folder of folders is looked through.
 
     Raises DataError where there are none, and where folder names look like parts but make no split.
@@ -169,7 +169,7 @@ def find_layout(walk: Walk, root: Path, *, for_training: bool = True) -> Layout:
         cautions = [*_doubtful(place, folders, parts)]
     if not classes:
         raise _no_classes(place, files, walk)
-    return Layout(place, classes, tuple(notes), (*cautions, *_deep(classes)))
+    return FolderLayout(place, classes, tuple(notes), (*cautions, *_deep(classes)))
 
 
 def _in_parts(

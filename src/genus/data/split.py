@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from genus.data.inspect import Inspected
 from genus.errors import DataError, listing, plural
-from genus.evidence import Members
+from genus.evidence import SplitHashes
 from genus.types import Part
 
 SHARE = Fraction(15, 100)
@@ -94,7 +94,7 @@ class Split:
 
 
 def split(
-    inspected: Sequence[Inspected], seed: int, earlier: Sequence[Split] = (), ancestors: Members | None = None
+    inspected: Sequence[Inspected], seed: int, earlier: Sequence[Split] = (), ancestors: SplitHashes | None = None
 ) -> Split:
     """Give every picture its part: 15 % test, 15 % validation, the rest training (see the top of this file).
 
@@ -105,7 +105,7 @@ def split(
     Raises DataError for a class without training pictures.
     """
     wanted = tuple(part for part in (Part.TEST, Part.VAL) if all(item.picture.part != part for item in inspected))
-    sides = [ancestors.side_of(item.sha256) if ancestors else None for item in inspected]
+    sides = [ancestors.part_of(item.sha256) if ancestors else None for item in inspected]
     decided = [side in (Part.TRAIN, Part.VAL) for side in sides]
     spoilt = [
         item.picture.part == Part.TEST and is_decided for item, is_decided in zip(inspected, decided, strict=True)
@@ -147,7 +147,7 @@ def rank_key(group: str, seed: int) -> bytes:
     return hashlib.blake2b(group.encode("utf-8", "surrogatepass"), key=key, digest_size=8).digest()
 
 
-def deal(labels: NDArray[np.integer], groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
+def assign_folds(labels: NDArray[np.integer], groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
     """The fold (0..folds - 1) of each picture. Groups stay whole, and every class is spread evenly over the folds.
 
     A group whose pictures have different labels counts for the class of its first picture.

@@ -42,7 +42,7 @@ _TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TiffLayout:
     """How the numbers of a TIFF lie in its file."""
 
     width: int
@@ -142,7 +142,7 @@ def is_for_pillow(tags: Tags) -> bool:
     return shallow and not grey_and_alpha_planes and not big_endian_big_tiff
 
 
-def read_layout(tags: Tags) -> Layout:
+def read_layout(tags: Tags) -> TiffLayout:
     """Raises PictureError for a TIFF that cannot be read here."""
     width, height = tags.number(256), tags.number(257)
     bits, kinds = set(tags.numbers(258, 1)), set(tags.numbers(339, 1))
@@ -165,7 +165,7 @@ def read_layout(tags: Tags) -> Layout:
             f"{compression}); save it as grey or RGB, without compression or with LZW"
         )
     tiled = 324 in tags
-    return Layout(
+    return TiffLayout(
         width=width,
         height=height,
         bits=bits.pop(),
@@ -186,7 +186,7 @@ def read_layout(tags: Tags) -> Layout:
     )
 
 
-def load_tiff(data: bytes, layout: Layout, rule: DecodeRule) -> Image.Image:
+def load_tiff(data: bytes, layout: TiffLayout, rule: DecodeRule) -> Image.Image:
     """The picture in 8 bits a channel (mode L, LA, La, RGB, RGBA, RGBa or CMYK). Raises PictureError."""
     values = read_samples(data, layout)
     colour = values[:, :, : layout.colours]
@@ -206,7 +206,7 @@ def load_tiff(data: bytes, layout: Layout, rule: DecodeRule) -> Image.Image:
     return picture
 
 
-def read_samples(data: bytes, layout: Layout) -> NDArray[Any]:
+def read_samples(data: bytes, layout: TiffLayout) -> NDArray[Any]:
     """All samples of a picture: height x width x samples, in the byte order of this machine. Raises PictureError."""
     values = np.empty((layout.height, layout.width, layout.samples), layout.dtype)
     high, wide = layout.segment
@@ -230,7 +230,7 @@ def read_samples(data: bytes, layout: Layout) -> NDArray[Any]:
 
 
 def _decompressed(
-    data: bytes, layout: Layout, number: int, rows: int, row_bytes: int
+    data: bytes, layout: TiffLayout, number: int, rows: int, row_bytes: int
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """The bytes of strip or tile ``number``, some rows at a time: the first of them, and rows x row_bytes."""
     start, raw = layout.offsets[number], layout.compression == _RAW
@@ -249,7 +249,7 @@ def _decompressed(
         yield block.start, np.asarray(picture.crop((0, block.start, row_bytes, block.stop)))
 
 
-def _grey_tiff(content: bytes, layout: Layout, rows: int, row_bytes: int) -> bytes:
+def _grey_tiff(content: bytes, layout: TiffLayout, rows: int, row_bytes: int) -> bytes:
     """A TIFF with one strip, ``content``, of 8-bit grey."""
     tags = {256: row_bytes, 257: rows, 258: 8, 259: layout.compression, 262: _BLACK_IS_ZERO, 266: layout.fill_order}
     tags |= {273: 16, 277: 1, 278: rows, 279: len(content)}
@@ -258,7 +258,7 @@ def _grey_tiff(content: bytes, layout: Layout, rows: int, row_bytes: int) -> byt
     return header + content + struct.pack("<Q", len(tags)) + entries + bytes(8)
 
 
-def _samples_of(raw: NDArray[np.uint8], layout: Layout, together: int) -> NDArray[Any]:
+def _samples_of(raw: NDArray[np.uint8], layout: TiffLayout, together: int) -> NDArray[Any]:
     """Rows of bytes -> rows x width x ``together`` samples, with the predictor undone."""
     rows, size = len(raw), layout.dtype.itemsize
     if layout.bits != 8 * size:

@@ -14,7 +14,7 @@ TEMPERATURES = (0.05, 20.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class CalibrationScores:
     """``log_loss`` in nats; ``brier``: mean squared distance from the truth, 0..2 (Brier 1950); ``ece``: expected
     calibration error, 0..1 (Guo et al. 2017, §2: 15 bins of equal width, as it is compared in the literature). The
     ``ece`` of few pictures is too high: an average distance cannot fall below the noise of its bins."""
@@ -33,12 +33,12 @@ class Bin:
     accuracy: Estimate
 
 
-def calibration(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Calibration:
+def calibration(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> CalibrationScores:
     """How good the probabilities of ``logits`` (N x K) are for the true class numbers ``labels`` (N)."""
     log_probabilities = log_softmax(logits.astype(np.float64))
     probabilities, rows = np.exp(log_probabilities), np.arange(len(labels))
     distance = np.square(probabilities).sum(axis=1) - 2 * probabilities[rows, labels] + 1
-    return Calibration(
+    return CalibrationScores(
         log_loss=-float(log_probabilities[rows, labels].mean()),
         brier=float(distance.mean()),
         ece=_expected_calibration_error(probabilities, labels),

@@ -46,12 +46,12 @@ def compare(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_], groups: Grou
     gains = right_b.astype(np.float64) - right_a
     gain = difference(gains, 1.0, groups)
     (effective,) = effective_sizes(gains, np.zeros(n, np.int64), 1, groups)
-    members = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
-    p_value = _sign_flip_p_value(np.bincount(members, gains).astype(np.int64).tolist())
+    group_of = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    p_value = _sign_flip_p_value(np.bincount(group_of, gains).astype(np.int64).tolist())
     needed = None
     if gain.value and gain.interval:
         needed = int(np.ceil(_pictures_needed((only_a + only_b) / n, gain.value) * n / effective))
-    return Comparison(n, int(members.max()) + 1, only_a, only_b, gain, p_value, needed)
+    return Comparison(n, int(group_of.max()) + 1, only_a, only_b, gain, p_value, needed)
 
 
 def _sign_flip_p_value(gains: Sequence[int]) -> float:

@@ -68,6 +68,6 @@ def _share_below(values: NDArray[np.floating], others: NDArray[np.floating]) -> 
 
 def _groups_and_variance(shares: Floats, groups: Groups | None) -> tuple[int, float]:
     """The number of groups, and the variance of the mean of ``shares`` (N)."""
-    members = np.arange(len(shares)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    sums = np.bincount(members, shares - shares.mean())
+    group_of = np.arange(len(shares)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    sums = np.bincount(group_of, shares - shares.mean())
     return len(sums), float(np.square(sums).sum() / len(shares) ** 2 * len(sums) / max(len(sums) - 1, 1))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
-class LabelIssue:
+class LabelError:
     """Picture number ``picture`` has the label ``label``, which has ``label_probability``, but looks like class
     ``suggested``, which has ``suggested_probability``. ``confident``: by the rule of the paper."""
 
@@ -19,12 +19,12 @@ class LabelIssue:
     confident: bool
 
 
-def label_issues(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> list[LabelIssue]:
-    """The pictures whose most probable class is not their label, the most suspicious first.
+def label_errors(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> list[LabelError]:
+    """The pictures whose most probable class is not their label, the most doubtful first.
 
     ``probabilities`` (N x K, 0..1) have to come from models that were not trained on the pictures; ``labels`` (N) are
     class numbers. A picture is confidently of class k when its probability of k is at least the mean of this among the
-    pictures labelled k (§3.1, eq. 2); of several such classes the most probable one counts. Confident issues are the
+    pictures labelled k (§3.1, eq. 2); of several such classes the most probable one counts. Confident errors are the
     label errors of the paper: fewer, and more often right, than all that disagree (docs/results.md). The order is by
     how much less probable the label is than the suggestion (the normalised margin of §3.3).
     """
@@ -35,8 +35,8 @@ def label_issues(probabilities: NDArray[np.floating], labels: NDArray[np.integer
     sure = np.where(probabilities >= thresholds, probabilities, -1.0)
     confident = (sure.max(axis=1) > own) & (sure.argmax(axis=1) != labels)
     suggested = np.where(confident, sure.argmax(axis=1), probabilities.argmax(axis=1))
-    issues = [
-        LabelIssue(
+    errors = [
+        LabelError(
             picture=int(i),
             label=int(labels[i]),
             suggested=int(suggested[i]),
@@ -46,4 +46,4 @@ def label_issues(probabilities: NDArray[np.floating], labels: NDArray[np.integer
         )
         for i in np.flatnonzero(suggested != labels)
     ]
-    return sorted(issues, key=lambda issue: issue.label_probability - issue.suggested_probability)
+    return sorted(errors, key=lambda error: error.label_probability - error.suggested_probability)

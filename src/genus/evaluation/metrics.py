@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genus.evaluation.calibration import Calibration, calibration
+from genus.evaluation.calibration import CalibrationScores, calibration
 from genus.evaluation.intervals import Estimate, Groups, effective_sizes, share, shares
 
 TOP_K = (2, 3, 5)
@@ -64,8 +64,8 @@ class Evaluation:
     top_k: dict[int, Estimate]
     macro: Averages
     weighted: Averages
-    calibration: Calibration
-    uncalibrated: Calibration
+    calibration: CalibrationScores
+    uncalibrated: CalibrationScores
     temperature: float
     per_class: tuple[ClassResult, ...]
     confusion: NDArray[np.int64]

@@ -79,10 +79,10 @@ def max_distance(distances: NDArray[np.floating], groups: Groups | None = None) 
     group counts alike. With G < 99 groups the largest distance is taken, which a picture of a new group exceeds in at
     most 1 of G + 1 cases (split conformal prediction: Vovk et al. 2005, §4.1; for groups: Dunn et al. 2023, JASA 118).
     """
-    members = np.arange(len(distances)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    sizes = np.bincount(members)
+    group_of = np.arange(len(distances)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    sizes = np.bincount(group_of)
     order = np.argsort(distances, kind="stable")
-    below = np.cumsum(1 / sizes[members[order]]) / (len(sizes) + 1)
+    below = np.cumsum(1 / sizes[group_of[order]]) / (len(sizes) + 1)
     place = int(np.searchsorted(below, 1 - FALSE_ALARMS - 1e-9))
     return float(distances[order[min(place, len(order) - 1)]])
 

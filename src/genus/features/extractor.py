@@ -25,7 +25,7 @@ from genus.engine.torch_engine import batch_size_on
 from genus.errors import DataError, MachineError
 from genus.features.cache import CachedRows, FeatureCache, KnownFiles, cache_root, stamp
 from genus.files import probe_writable
-from genus.models.backbone import Backbone, Lower, WithoutHead, module, place, shape_behind
+from genus.models.backbone import Backbone, Lower, WithoutHead, module, shape_behind, to_device
 from genus.types import Caution, EngineName, OnEvent, Precision, Preprocess, Progress
 
 VIEWS: Literal["light"] = "light"  # the augmentation by which further views of a picture are drawn
@@ -53,7 +53,7 @@ class FrozenNetwork:
         model: Backbone, identity: Mapping[str, Any], preprocess: Preprocess, device: torch.device, precision: Precision
     ) -> "FrozenNetwork":
         """``model`` up to its pooled features, B x num_features."""
-        place(model, device).eval()
+        to_device(model, device).eval()
         identity = {**identity, "part": "features", "weights": weights_fingerprint(model)}
         return FrozenNetwork(WithoutHead(model), identity, model.num_features, preprocess, device, precision)
 
@@ -63,7 +63,7 @@ class FrozenNetwork:
         precision: Precision,
     ) -> "FrozenNetwork":  # fmt: skip
         """The first ``stages`` of ``model``: all numbers that they give for a picture in one row."""
-        place(model, device).eval()
+        to_device(model, device).eval()
         identity = {**identity, "part": f"{stages} stages", "weights": weights_fingerprint(model)}
         width = math.prod(shape_behind(model, stages, preprocess.size))
         return FrozenNetwork(Lower(model, stages), identity, width, preprocess, device, precision, as_bf16=True)

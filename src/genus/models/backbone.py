@@ -107,7 +107,7 @@ def module(model: Backbone) -> nn.Module:
     return cast(nn.Module, model)
 
 
-def place(model: Backbone, device: torch.device) -> nn.Module:
+def to_device(model: Backbone, device: torch.device) -> nn.Module:
     """Move ``model`` to ``device``, convolution weights channels-last: the order in which pictures arrive."""
     return module(model).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

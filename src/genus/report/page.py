@@ -25,7 +25,7 @@ SECTIONS = {
     "worst": "Worst mistakes",
     "least_certain": "Least certain",
     "charts": "Charts",
-    "label_issues": "Labels that look wrong",
+    "label_errors": "Labels that look wrong",
     "data": "The pictures",
     "facts": "The run",
     "card": "Model card",
@@ -113,7 +113,7 @@ def _images(report: Report) -> dict[bytes, int]:
     found = [picture.thumbnail for picture in report.pictures]
     found += [image for one in close_ups for image in (one.plain, one.heat)]
     found += [neighbour.thumbnail for one in close_ups for neighbour in one.neighbours]
-    found += [issue.thumbnail for issue in report.label_issues]
+    found += [one.thumbnail for one in report.label_errors]
     return {image: number for number, image in enumerate(dict.fromkeys(found))}
 
 

@@ -32,14 +32,13 @@ KEPT_PER_WEIGHT = 3  # numbers that training holds besides weight and gradient: 
 
 @dataclass(frozen=True, slots=True)
 class FineTuneRecipe:
-    """How to train all parameters. ``lr`` is the peak rate of the last layers; the head learns ``head_lr`` times
-    faster, every layer group towards the input ``layer_decay`` times slower than the one above it."""
+    """How to train all parameters. ``lr`` is the peak rate of the head and the last layers; every layer group towards
+    the input learns at ``layer_decay`` times the rate of the one above it."""
 
     epochs: int = 100
     batch_size: int = 32
     lr: float = 1e-4
     lrf: float = 0.1
-    head_lr: float = 1.0
     layer_decay: float = 0.95
     weight_decay: float = 0.05
     warmup_epochs: float = 0.5
@@ -95,13 +94,7 @@ class State:
 def begin(model: Backbone, network: nn.Module, recipe: FineTuneRecipe, steps_per_epoch: int) -> State:
     """The state before the first step of ``network``: ``model``, or a part of it. It already lies on its device."""
     optimizer = torch.optim.AdamW(
-        parameter_groups(
-            model,
-            lr=recipe.lr,
-            weight_decay=recipe.weight_decay,
-            layer_decay=recipe.layer_decay,
-            head_lr=recipe.head_lr,
-        ),
+        parameter_groups(model, lr=recipe.lr, weight_decay=recipe.weight_decay, layer_decay=recipe.layer_decay),
         fused=True,
     )
     schedule = cosine_schedule(
@@ -139,7 +132,7 @@ def fit(
                     f"The loss or its gradient is no finite number in epoch {epoch}. Try a smaller --lr than "
                     f"{recipe.lr:g}, or --precision fp32."
                 )
-            lr = float(state.schedule.get_last_lr()[-1] / recipe.head_lr)
+            lr = float(state.schedule.get_last_lr()[-1])
             state.optimizer.step()
             state.optimizer.zero_grad()
             state.schedule.step()

@@ -14,20 +14,17 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 NEVER_DECAYED = ("pos_embed", "_token", "relative_bias", "relative_position_bias_table")  # the last: timm's Swin
 
 
-def parameter_groups(
-    model: Backbone, *, lr: float, weight_decay: float, layer_decay: float, head_lr: float
-) -> list[dict[str, Any]]:
-    """Groups for AdamW: the layers nearer to the input learn slower, the head ``head_lr`` times faster.
+def parameter_groups(model: Backbone, *, lr: float, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
+    """Groups for AdamW: the layers nearer to the input learn slower than the head.
 
-    The rate of a layer group is ``lr * layer_decay ** depth below the last group before the head`` (Clark et al.
-    2020, ELECTRA; Bao et al. 2022, BEiT). Norms, biases and position tables are not decayed.
+    The head and the last group before it learn at ``lr``, each group below at ``layer_decay`` times the rate of the one
+    above it (Clark et al. 2020, ELECTRA; Bao et al. 2022, BEiT). Norms, biases and position tables are not decayed.
     """
     names = {parameter: name for name, parameter in module(model).named_parameters()}
     groups = [[parameter for parameter in group if parameter.requires_grad] for group in model.layer_groups()]
     result: list[dict[str, Any]] = []
     for depth, group in enumerate(groups):
-        is_head = depth == len(groups) - 1
-        rate = lr * (head_lr if is_head else layer_decay ** (len(groups) - 2 - depth))
+        rate = lr * layer_decay ** max(0, len(groups) - 2 - depth)
         decayed = [parameter for parameter in group if _is_decayed(names[parameter], parameter)]
         others = [parameter for parameter in group if not _is_decayed(names[parameter], parameter)]
         for parameters, decay in ((decayed, weight_decay), (others, 0.0)):

@@ -18,7 +18,7 @@ from genus.data.catalog import BadFile, Catalog, bad_files_csv
 from genus.data.inspect import Consumer, DecodeOnly, inspect, require_usable
 from genus.data.split import Member, Split, moved, split
 from genus.errors import DataError, ModelError, UsageError, plural
-from genus.evidence import Members
+from genus.evidence import SplitHashes
 from genus.run import BAD_FILES, SPLIT, Run
 from genus.types import Caution, Note, OnEvent, Part, Preprocess
 
@@ -80,7 +80,7 @@ def groups_of(members: Sequence[Member]) -> NDArray[np.int64]:
     return np.unique([member.unit for member in members], return_inverse=True)[1].astype(np.int64)
 
 
-def spread(labels: NDArray[np.int64], count: int) -> list[int]:
+def stratified_sample(labels: NDArray[np.int64], count: int) -> list[int]:
     """About ``count`` places, the same share of every class (at least one of each), in the given order."""
     share = count / len(labels)
     places: list[int] = []
@@ -103,7 +103,7 @@ def prepare_dataset(
     on_event: OnEvent,
     workers: int,
     consumer: Consumer | None,
-    ancestors: Members | None = None,
+    ancestors: SplitHashes | None = None,
 ) -> Dataset:
     """Look at every file in ``workers`` threads, write ``bad_files.csv``, split, write ``split.json``. ``consumer``
     gets the pixels; ``ancestors`` are the pictures of the runs that this one starts from, which keep their sides.
@@ -179,15 +179,15 @@ def read_split(path: Path, root: Path) -> Split:
         raise DataError(f"{path}: {error}") from error
 
 
-def members_of(run: Run, bundle: Bundle) -> Members | None:
+def split_hashes_of(run: Run, bundle: Bundle) -> SplitHashes | None:
     """Who took part in ``run`` and in all runs that it descends from; None where that is not known any more.
 
     A bundle of today knows it. For those of formats 1 and 2 it is put together from the ``split.json`` of the run and
     of each ancestor.
     """
-    if bundle.members:
-        return bundle.members
-    found: Members | None = None
+    if bundle.split_hashes:
+        return bundle.split_hashes
+    found: SplitHashes | None = None
     folder: Path | None = run.folder
     for _ in range(GENERATIONS):
         if folder is None:
@@ -199,12 +199,12 @@ def members_of(run: Run, bundle: Bundle) -> Members | None:
         parts = Run(folder).split(_root_in(record))
         if parts is None:
             return None
-        found = members_in(parts).union(found) if found else members_in(parts)
+        found = split_hashes_in(parts).union(found) if found else split_hashes_in(parts)
         parent = record.get("training", {}).get("from_run")
         folder = Path(parent) if parent else None
     return None
 
 
-def members_in(parts: Split) -> Members:
+def split_hashes_in(parts: Split) -> SplitHashes:
     """The pictures of a split by their sides."""
-    return Members.of(*([member.sha256 for member in parts.members(part)] for part in Part))
+    return SplitHashes.of(*([member.sha256 for member in parts.members(part)] for part in Part))

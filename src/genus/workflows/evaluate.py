@@ -17,18 +17,25 @@ from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
 from genus.run import METRICS, Run
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
-from genus.workflows.dataset import Subset, data_root, members_of, require_split
+from genus.workflows.dataset import Subset, data_root, require_split, split_hashes_of
 from genus.workflows.reporting.report import cautions, result_html, tell_missing_glyphs, write_evaluation, write_report
-from genus.workflows.scoring import Provenance, Strangers, score, score_strangers, shift_caution, test_sentence
-from genus.workflows.tasks.studies import Suspect, find_label_errors, measure_learning_curve
+from genus.workflows.scoring import (
+    Provenance,
+    UnknownClasses,
+    score,
+    score_unknown_classes,
+    shift_caution,
+    test_sentence,
+)
+from genus.workflows.tasks.studies import MislabelledPicture, find_label_errors, measure_learning_curve
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluateResult:
     """``out`` holds report.html, metrics.json, confusion.csv and confusion.png; None where nothing can be written.
 
-    ``test`` is None where no picture belongs to a class of the model, ``strangers`` where all do; ``cautions`` say what
-    changes how ``test`` must be read. ``curve`` and ``suspects`` are None where they were not asked for.
+    ``test`` is None where no picture belongs to a class of the model, ``unknown_classes`` where all do; ``cautions``
+    say what changes how ``test`` must be read. ``curve`` and ``mislabelled`` are None where they were not asked for.
     """
 
     run: Path
@@ -37,9 +44,9 @@ class EvaluateResult:
     test: Evaluation | None
     provenance: Provenance
     cautions: tuple[str, ...]
-    strangers: Strangers | None
+    unknown_classes: UnknownClasses | None
     curve: LearningCurve | None
-    suspects: list[Suspect] | None
+    mislabelled: list[MislabelledPicture] | None
 
     @property
     def sentence(self) -> str:
@@ -82,7 +89,9 @@ def evaluate_run(
     ours = [picture for picture in candidates if picture.label in bundle.classes]
     others = [picture for picture in candidates if picture.label not in bundle.classes]
     scored = score(predictor, _subset(ours, bundle), provenance, on_event) if ours else None
-    strangers = score_strangers(predictor, [picture.path for picture in others], on_event) if others else None
+    unknown_classes = (
+        score_unknown_classes(predictor, [picture.path for picture in others], on_event) if others else None
+    )
     test = scored.evaluation if scored else None
     if scored and (caution := shift_caution(scored)):
         on_event(Caution(caution))
@@ -93,16 +102,16 @@ def evaluate_run(
     val = here.read_json(METRICS).get("val") if data is None else None
     split = here.split(data_root(bundle))
     told = tuple(cautions(scored, split)) if scored else ()
-    stored = here.keep(
-        lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, told, strangers, data)
+    stored = here.try_to_write(
+        lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, told, unknown_classes, data)
     )
     tell_missing_glyphs(bundle.classes, on_event)
     curve = measure_learning_curve(here, device, on_event) if learning_curve else None
-    suspects = find_label_errors(here, device, on_event) if label_errors else None
+    mislabelled = find_label_errors(here, device, on_event) if label_errors else None
     if stored and scored:
-        here.keep(lambda: write_report(here, out, scored, split))
+        here.try_to_write(lambda: write_report(here, out, scored, split))
     folder = here.folder / out if stored else None
-    return EvaluateResult(run, folder, bundle.classes, test, provenance, told, strangers, curve, suspects)
+    return EvaluateResult(run, folder, bundle.classes, test, provenance, told, unknown_classes, curve, mislabelled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +167,8 @@ def _without_decided(
     run: Run, bundle: Bundle, pictures: Sequence[Candidate], all_pictures: bool, on_event: OnEvent
 ) -> tuple[list[Candidate], Provenance]:
     """Leave out what the run was trained on or decided by, and say so. Raises DataError when nothing is left."""
-    members = members_of(run, bundle)
-    if members is None:
+    used = split_hashes_of(run, bundle)
+    if used is None:
         on_event(
             Caution(
                 f"{run.folder} was made by an older genus and has no sound split.json: it cannot be checked whether "
@@ -167,7 +176,7 @@ def _without_decided(
             )
         )
         return list(pictures), Provenance(checked=False)
-    parts = [members.side_of(picture.sha256) if picture.sha256 else None for picture in pictures]
+    parts = [used.part_of(picture.sha256) if picture.sha256 else None for picture in pictures]
     decided = [part in (Part.TRAIN, Part.VAL) for part in parts]
     sealed = sum(part == Part.TEST for part in parts)
     count = sum(decided)

@@ -97,7 +97,7 @@ def score_features(
 
 
 @dataclass(frozen=True, slots=True)
-class Strangers:
+class UnknownClasses:
     """``n`` pictures of classes that the model does not have, so that no answer is right, and the share of them that
     it calls ``unknown`` (0..1, with a 95 % interval)."""
 
@@ -105,7 +105,7 @@ class Strangers:
     unknown: Estimate
 
 
-def score_strangers(predictor: Predictor, paths: Sequence[Path], on_event: OnEvent) -> Strangers:
+def score_unknown_classes(predictor: Predictor, paths: Sequence[Path], on_event: OnEvent) -> UnknownClasses:
     """Ask ``predictor`` about pictures that belong to none of its classes. Raises DataError when none can be read."""
     known = []
     for answer in predictor.answers(paths):
@@ -114,7 +114,7 @@ def score_strangers(predictor: Predictor, paths: Sequence[Path], on_event: OnEve
         on_event(Progress("Pictures of other classes", answer.index + 1, len(paths)))
     if not known:
         raise DataError.none_readable("of other classes", paths[0])
-    return Strangers(len(known), share(~np.array(known)))
+    return UnknownClasses(len(known), share(~np.array(known)))
 
 
 def shift_caution(scored: Scored) -> str:

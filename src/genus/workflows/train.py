@@ -17,7 +17,7 @@ from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
 from genus.run import Result, Run
 from genus.types import Caution, Note, OnEvent, Part, RunOpened, ignore_events
-from genus.workflows.dataset import Dataset, members_in, prepare_dataset
+from genus.workflows.dataset import Dataset, prepare_dataset, split_hashes_in
 from genus.workflows.reporting.report import (
     cautions,
     result_html,
@@ -107,7 +107,7 @@ def _train(
 
 
 def _bundle(config: TrainConfig, start: StartingPoint, dataset: Dataset, compute: Compute, learnt: Learnt) -> Bundle:
-    calibration, members = learnt.calibration, members_in(dataset.split)
+    calibration, split_hashes = learnt.calibration, split_hashes_in(dataset.split)
     return Bundle(
         start.model,
         start.architecture,
@@ -118,7 +118,7 @@ def _bundle(config: TrainConfig, start: StartingPoint, dataset: Dataset, compute
         calibration.known_rule,
         calibration.index,
         calibration.evidence,
-        members.union(start.ancestors) if start.ancestors else members,
+        split_hashes.union(start.ancestors) if start.ancestors else split_hashes,
     )
 
 

@@ -13,7 +13,7 @@ from genus.errors import listing
 from genus.evaluation.intervals import Estimate
 from genus.evaluation.metrics import Evaluation, to_json
 from genus.report.confusion import confusion_csv, confusion_png
-from genus.report.content import ClassRow, Interval, LabelIssue, Report
+from genus.report.content import ClassRow, Interval, Report, ShownLabelError
 from genus.report.figures import curves_png
 from genus.report.page import render
 from genus.report.style import missing_glyphs
@@ -39,7 +39,7 @@ from genus.workflows.reporting.pictures import (
     thumbnails,
 )
 from genus.workflows.reporting.sections import charts, data_facts, model_card, next_commands, run_facts
-from genus.workflows.scoring import Provenance, Scored, Strangers, shift_caution
+from genus.workflows.scoring import Provenance, Scored, UnknownClasses, shift_caution
 
 FEW_TEST, FEW_OF_CLASS = 100, 20
 UNEVEN = 5  # times as many pictures in the largest class as in the smallest
@@ -54,7 +54,7 @@ def write_evaluation(
     val: dict[str, Any] | None,
     provenance: Provenance,
     cautions: Sequence[str] = (),
-    strangers: Strangers | None = None,
+    unknown_classes: UnknownClasses | None = None,
     data: Path | None = None,
 ) -> None:
     """metrics.json (schema 1), and for a test the confusion matrix as confusion.csv and confusion.png.
@@ -69,7 +69,7 @@ def write_evaluation(
         "val": val,
         "provenance": asdict(provenance),
         "cautions": list(cautions),
-        "strangers": asdict(strangers) if strangers else None,
+        "unknown_classes": asdict(unknown_classes) if unknown_classes else None,
         "data": str(data.resolve()) if data else None,
     }
     run.write_json(f"{out}{METRICS}", metrics)
@@ -136,7 +136,7 @@ def _report(run: Run, scored: Scored, split: Split, seconds: float | None) -> Re
         worst=tuple(looked_at[place] for place in worst if place in looked_at),
         least_certain=tuple(looked_at[place] for place in uncertain if place in looked_at and place not in worst),
         charts=tuple(charts(run, answers)),
-        label_issues=_label_issues(run, answers.root),
+        label_errors=_shown_label_errors(run, answers.root),
         data=tuple(data_facts(run, bundle, split)),
         facts=tuple(run_facts(run, record)),
         card=tuple(model_card(bundle)),
@@ -240,11 +240,11 @@ def _cross_validation(run: Run) -> Iterator[tuple[str, str]]:
         )
 
 
-def _label_issues(run: Run, root: Path) -> tuple[LabelIssue, ...]:
+def _shown_label_errors(run: Run, root: Path) -> tuple[ShownLabelError, ...]:
     rows = run.read_table(LABEL_ERRORS)[:LABEL_ISSUES]
     small = thumbnails([Path(row["path"]) for row in rows])
     return tuple(
-        LabelIssue(
+        ShownLabelError(
             below(root, Path(row["path"])),
             row["part"],
             row["label"],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from genus.bundle import Bundle
-from genus.config import CONFIG, TrainConfig, compose
+from genus.config import CONFIG, TrainConfig, compose, flag_name
 from genus.data.split import Split
 from genus.errors import UsageError, plural
 from genus.evaluation.calibration import reliability
@@ -152,7 +152,7 @@ def _command(config: TrainConfig) -> str:
     words = ["genus", "train", str(config.data)]
     for key, value in config.to_dict().items():
         if key not in ("data", "out", "resume") and value != default[key]:
-            flag = "--from" if key == "from_run" else f"--{key.replace('_', '-')}"
+            flag = f"--{flag_name(key)}"
             words += [flag] if value is True and key != "freeze_layers" else [flag, str(value)]
     return shlex.join(words)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from genus.data.split import Member, deal
+from genus.data.split import Member, assign_folds
 from genus.errors import plural
 from genus.evaluation.calibration import fit_temperature
 from genus.evaluation.selective import answers_needed, max_distance, min_probability
@@ -23,7 +23,7 @@ from genus.probabilities import softmax
 from genus.training.loop import Validation
 from genus.training.scaling import IN_MEMORY
 from genus.types import Caution, KnownRule, Note, OnEvent, Part
-from genus.workflows.dataset import Dataset, groups_of, spread
+from genus.workflows.dataset import Dataset, groups_of, stratified_sample
 from genus.workflows.tasks.cross_validation import FeatureSet, out_of_fold
 from genus.workflows.tasks.features import FeaturesOf
 from genus.workflows.tasks.head import Fit
@@ -46,7 +46,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class UnseenAnswers:
+class HeldOutAnswers:
     """Answers to N pictures that the head has not learnt from: ``logits`` N x classes, true ``labels``, ``distances``
     from the nearest training picture, and the ``groups`` that they come in."""
 
@@ -86,7 +86,7 @@ def calibrate(
         loss, accuracy = Validation.of(logits, labels)
         measured = {"n": len(labels), "accuracy": {"value": accuracy}, "log_loss": loss}
         groups = groups_of([val[place] for place in kept])
-        answers = UnseenAnswers(logits, labels, index.distances(rows[:]), groups)
+        answers = HeldOutAnswers(logits, labels, index.distances(rows[:]), groups)
     if fit and (answers is None or len(answers.labels) * max_error < TOLERATED_ERRORS):
         enough = 4 * TOLERATED_ERRORS / max_error
         answers = out_of_fold_answers(features_of, [*train, *val], dataset, fit, seed, enough, on_event) or answers
@@ -123,7 +123,7 @@ def known_rule(evidence: Evidence, max_error: float) -> KnownRule:
 
 def index_of(features_of: FeaturesOf, train: Sequence[Member], dataset: Dataset) -> Index:
     """The features of the training pictures, of at most ``INDEXED`` of them, evenly from all classes."""
-    sample = [train[place] for place in spread(dataset.labels(train), min(INDEXED, len(train)))]
+    sample = [train[place] for place in stratified_sample(dataset.labels(train), min(INDEXED, len(train)))]
     rows, kept = features_of(sample, "index")
     return Index.of(rows[:], [sample[place].sha256 for place in kept])
 
@@ -131,7 +131,7 @@ def index_of(features_of: FeaturesOf, train: Sequence[Member], dataset: Dataset)
 def out_of_fold_answers(
     features_of: FeaturesOf, members: Sequence[Member], dataset: Dataset, fit: Fit, seed: int, enough: float,
     on_event: OnEvent,
-) -> UnseenAnswers | None:  # fmt: skip
+) -> HeldOutAnswers | None:  # fmt: skip
     """The answers to ``members``, each by a head, and measured from pictures, of the other folds.
 
     Of many members, only as many folds as give ``enough`` answers. None for fewer groups of pictures than folds.
@@ -141,15 +141,15 @@ def out_of_fold_answers(
     data = FeatureSet(there, rows[:] if rows.nbytes <= IN_MEMORY else rows, dataset.labels(there))
     if len(set(data.groups)) < FOLDS:
         return None
-    fold_of = deal(data.labels, data.groups, FOLDS, seed)
+    fold_of = assign_folds(data.labels, data.groups, FOLDS, seed)
     folds = min(FOLDS, math.ceil(enough * FOLDS / len(there)))
     logits = out_of_fold(data, fold_of, len(dataset.classes), fit, on_event, task="thresholds", folds=folds)
     distances = np.zeros(len(there), np.float32)
     for fold in range(folds):
         inside, outside = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
-        others = outside[spread(data.labels[outside], min(INDEXED, len(outside)))]
+        others = outside[stratified_sample(data.labels[outside], min(INDEXED, len(outside)))]
         index = Index.of(data.features[others], [there[place].sha256 for place in others])
         distances[inside] = index.distances(data.features[inside])
     named = np.flatnonzero(fold_of < folds)
     on_event(Note(f"Thresholds: decided on {len(named)} pictures, each named by a head that has not seen it."))
-    return UnseenAnswers(logits[named], data.labels[named], distances[named], groups_of(there)[named])
+    return HeldOutAnswers(logits[named], data.labels[named], distances[named], groups_of(there)[named])

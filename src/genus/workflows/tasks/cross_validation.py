@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from genus.config import TrainConfig
-from genus.data.split import Member, deal
+from genus.data.split import Member, assign_folds
 from genus.errors import DataError
 from genus.features.extractor import FeatureExtractor
 from genus.files import csv_text
@@ -75,7 +75,7 @@ def cross_validate(
     data = feature_set(extractor, dataset.members(Part.TRAIN, Part.VAL), dataset.classes)
     if len(set(data.groups)) < config.cv:
         raise DataError(f"--cv {config.cv} needs at least {config.cv} pictures; there are {len(set(data.groups))}.")
-    fold_of = deal(data.labels, data.groups, config.cv, config.seed)
+    fold_of = assign_folds(data.labels, data.groups, config.cv, config.seed)
     logits = out_of_fold(data, fold_of, len(dataset.classes), fit_like(config, len(dataset.classes)), on_event)
     right = logits.argmax(axis=1) == data.labels
     found = CrossValidation(len(right), tuple(float(right[fold_of == fold].mean()) for fold in range(config.cv)))

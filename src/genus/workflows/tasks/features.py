@@ -13,7 +13,7 @@ from genus.engine.choice import choose_engine
 from genus.engine.stream import run_over
 from genus.errors import DataError
 from genus.features.extractor import FeatureExtractor, FrozenNetwork, open_extractor
-from genus.models.backbone import WithoutHead, place
+from genus.models.backbone import WithoutHead, to_device
 from genus.training.head import Examples
 from genus.training.scaling import Features
 from genus.types import OnEvent, Part
@@ -73,7 +73,7 @@ def features_by(start: StartingPoint, compute: Compute, on_event: OnEvent) -> Fe
 
     def features_of(members: Sequence[Member], task: str) -> tuple[Features, NDArray[np.int64]]:
         paths = [member.path for member in members]
-        place(start.model, compute.device).eval()
+        to_device(start.model, compute.device).eval()
         engine = choose_engine(
             compute.engine, WithoutHead(start.model), start.preprocess, compute.device, "fp32",
             workers=compute.workers, pictures=len(paths), on_event=on_event,

@@ -12,7 +12,7 @@ from genus.data.loader import Batch, ReadingProcesses, load_batches
 from genus.engine.stream import run_over
 from genus.engine.torch_engine import Normalise, TorchEngine
 from genus.errors import DataError
-from genus.models.backbone import place
+from genus.models.backbone import to_device
 from genus.training.head import fit_linear
 from genus.training.loop import FineTuneRecipe, LabelledBatch, Validation
 from genus.types import Caution, OnEvent, Part, Progress
@@ -51,7 +51,7 @@ def full_task(
         return load_batches(order, partial(views, epoch), recipe.batch_size, compute.workers)
 
     return TrainingTask(
-        place(start.model, compute.device),
+        to_device(start.model, compute.device),
         Normalise(start.preprocess),
         training_batches(train, load, recipe, on_event),
         len(train),

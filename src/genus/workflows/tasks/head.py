@@ -23,7 +23,7 @@ from genus.training.head import (
     refit_linear,
 )
 from genus.types import Caution, EpochResult, Note, OnEvent, Part
-from genus.workflows.dataset import Dataset, spread
+from genus.workflows.dataset import Dataset, stratified_sample
 from genus.workflows.tasks.features import FeatureSources, examples_of, used_members
 
 SHARE_FOR_FEATURES = 0.6  # of --minutes; the rest is for the head, the test and the pictures
@@ -143,7 +143,7 @@ def _within(
         return train
     labels = dataset.labels(train)
     least = 2 * len(np.unique(labels))
-    chosen = spread(labels, max(allowed, least))
+    chosen = stratified_sample(labels, max(allowed, least))
     longer = (val + len(chosen)) / rate / SHARE_FOR_FEATURES / 60
     unkept = f" That takes about {longer:.1f} minutes: fewer pictures teach nothing." if allowed < least else ""
     on_event(

@@ -62,7 +62,7 @@ class Learner:
 
     def _learn_head(self, sources: FeatureSources, dataset: Dataset, run: Run) -> Learnt:
         model, config, on_event = self._start.model, self._config, self._on_event
-        history, extractor = run.record(fit_head(model, sources, dataset, config, on_event), on_event)
+        history, extractor = run.log_training(fit_head(model, sources, dataset, config, on_event), on_event)
         fit = fit_like(config, len(dataset.classes), chosen_strength(history))
         train = used_members(extractor, dataset, config)
         calibration = calibrate(
@@ -81,7 +81,7 @@ class Learner:
             )  # fmt: skip
         else:
             task = full_task(start, self._sources, dataset, recipe, compute, on_event)
-        history, _ = run.record(fine_tune(start, task, recipe, dataset, config, compute, run, on_event), on_event)
+        history, _ = run.log_training(fine_tune(start, task, recipe, dataset, config, compute, run, on_event), on_event)
         features_of = features_by(start, compute, on_event)
         train = dataset.members(Part.TRAIN)
         calibration = calibrate(features_of, start.model.head, train, dataset, config.max_error, on_event)

@@ -12,7 +12,7 @@ from genus.engine.device import autocast
 from genus.errors import MachineError
 from genus.features.cache import cache_root
 from genus.features.extractor import FeatureExtractor, FrozenNetwork, from_bf16, open_extractor
-from genus.models.backbone import Upper, place, shape_behind
+from genus.models.backbone import Upper, shape_behind, to_device
 from genus.training.head import Examples, fit_linear
 from genus.training.loop import FineTuneRecipe, LabelledBatch, Validation
 from genus.types import Note, OnEvent, Part, Progress
@@ -74,7 +74,7 @@ def partial_task(
     for stage in start.model.stages[:stages]:
         stage.requires_grad_(False)
     upper = Upper(start.model, stages, shape_behind(start.model, stages, start.preprocess.size)).to(compute.device)
-    place(start.model, compute.device)
+    to_device(start.model, compute.device)
     train = examples_of(extractor, dataset.members(Part.TRAIN), dataset, "frozen stages, train", views)
     val_members = dataset.members(Part.VAL)
     val = examples_of(extractor, val_members, dataset, "frozen stages, val") if val_members else None

@@ -11,7 +11,7 @@ import numpy as np
 
 from genus.bundle import load_bundle
 from genus.config import CONFIG, TrainConfig, compose
-from genus.data.split import deal
+from genus.data.split import assign_folds
 from genus.errors import DataError, ModelError, UsageError
 from genus.run import Run
 from genus.types import OnEvent, Part
@@ -34,7 +34,7 @@ class StudiedRun:
 
     def fold_of(self) -> np.ndarray:
         """N: which fold each picture is in."""
-        return deal(self.data.labels, self.data.groups, FOLDS, self.config.seed)
+        return assign_folds(self.data.labels, self.data.groups, FOLDS, self.config.seed)
 
 
 @contextlib.contextmanager

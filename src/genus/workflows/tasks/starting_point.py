@@ -10,7 +10,7 @@ from genus.bundle import load_bundle
 from genus.config import CONFIG, TrainConfig
 from genus.description import DESCRIPTION, Architecture
 from genus.errors import GenusError, MachineError, ModelError, UsageError, install_hint
-from genus.evidence import Members
+from genus.evidence import SplitHashes
 from genus.models import registry
 from genus.models.backbone import Backbone, replace_head
 from genus.models.registry import TIMM_PREFIX
@@ -18,7 +18,7 @@ from genus.models.sources import availability, fetch, hub_answers
 from genus.models.weights import load_weights
 from genus.run import Run
 from genus.types import Caution, Note, OnEvent, Preprocess
-from genus.workflows.dataset import members_in, members_of
+from genus.workflows.dataset import split_hashes_in, split_hashes_of
 
 PREFERRED = "swin_tiny"
 EMBEDDED = "efficientnet_lite0"
@@ -33,7 +33,7 @@ class StartingPoint:
     architecture: Architecture
     preprocess: Preprocess
     origin: str
-    ancestors: Members | None = None
+    ancestors: SplitHashes | None = None
 
 
 def choose_name(config: TrainConfig, on_event: OnEvent) -> str:
@@ -107,7 +107,7 @@ def prepare_model(config: TrainConfig, name: str, classes: tuple[str, ...], on_e
     return StartingPoint(model, architecture, preprocess, str(origin), ancestors)
 
 
-def _ancestors_by_weights(path: Path, on_event: OnEvent) -> Members | None:
+def _ancestors_by_weights(path: Path, on_event: OnEvent) -> SplitHashes | None:
     """Who took part in the interrupted run whose best or last weights these are; None for any other file.
 
     Raises UsageError for the weights of a finished run: only ``--from`` keeps its pictures on their sides.
@@ -119,7 +119,7 @@ def _ancestors_by_weights(path: Path, on_event: OnEvent) -> Members | None:
             f"{path} belongs to a finished run, which has seen its pictures. Start from it: --from {run.folder}"
         )
     split = run.split(Path()) if (run / CONFIG).exists() else None
-    return members_in(split) if split else None
+    return split_hashes_in(split) if split else None
 
 
 def _require_stage(name: str, stages: int) -> None:
@@ -186,7 +186,7 @@ def _from_run(config: TrainConfig, run: Path, classes: tuple[str, ...], on_event
     on_event(
         Note(f"Weights: those of {run} ({bundle.architecture.name}), knowing {len(known)} of {len(classes)} classes.")
     )
-    ancestors = members_of(Run(run, on_event), bundle)
+    ancestors = split_hashes_of(Run(run, on_event), bundle)
     if ancestors is None:
         raise ModelError(
             f"{run} was made by an older genus and has no sound split.json: which pictures it was trained on is not "

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from genus.data.split import rank_in_class
-from genus.evaluation.label_errors import LabelIssue, label_issues
+from genus.evaluation.label_errors import LabelError, label_errors
 from genus.evaluation.learning_curve import SHARES, LearningCurve, learning_curve
 from genus.files import csv_text
 from genus.probabilities import softmax
@@ -24,14 +24,14 @@ from genus.workflows.tasks.pretrained import FOLDS, StudiedRun, open_study
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
-    """A picture whose label is doubtful (see ``LabelIssue``); ``part`` is the side of the split it was on."""
+class MislabelledPicture:
+    """A picture whose label is doubtful (see ``LabelError``); ``part`` is the side of the split it was on."""
 
     path: Path
     label: str
     suggested: str
-    own: float
-    other: float
+    label_probability: float
+    suggested_probability: float
     confident: bool
     part: Part
 
@@ -52,12 +52,12 @@ def measure_learning_curve(run: Run, device: str, on_event: OnEvent) -> Learning
         curve = learning_curve(np.stack(right), sizes, data.labels, len(study.classes), groups_of(data.members))
     next_class = None if curve.next_class is None else study.classes[curve.next_class]
     about = {"schema": 1, "classes": list(study.classes), "folds": FOLDS, "next_class": next_class}
-    run.keep(lambda: run.write_json(LEARNING_CURVE, {**about, **asdict(curve)}))
-    run.keep(lambda: run.write(LEARNING_CURVE_PNG, _png(curve, study.classes)))
+    run.try_to_write(lambda: run.write_json(LEARNING_CURVE, {**about, **asdict(curve)}))
+    run.try_to_write(lambda: run.write(LEARNING_CURVE_PNG, _png(curve, study.classes)))
     return curve
 
 
-def find_label_errors(run: Run, device: str, on_event: OnEvent) -> list[Suspect]:
+def find_label_errors(run: Run, device: str, on_event: OnEvent) -> list[MislabelledPicture]:
     """Pictures of all parts whose label is doubtful, the most doubtful first. Writes label_errors.csv.
 
     The run notes that its test part was opened. Raises ModelError, DataError, MachineError.
@@ -66,18 +66,26 @@ def find_label_errors(run: Run, device: str, on_event: OnEvent) -> list[Suspect]
         data = study.data
         fit = fit_like(study.config, len(study.classes))
         logits = out_of_fold(data, study.fold_of(), len(study.classes), fit, on_event)
-    suspects = [_suspect(issue, study) for issue in label_issues(softmax(logits), data.labels)]
+    mislabelled = [_mislabelled(error, study) for error in label_errors(softmax(logits), data.labels)]
     tested = np.array([member.part == Part.TEST for member in data.members])
     if tested.any():
         right = (logits.argmax(axis=1) == data.labels)[tested]
         run.log_opening("label-errors", int(tested.sum()), float(right.mean()))
     head = ("path", "label", "suggested", "label_probability", "suggested_probability", "confident", "part")
     rows = [
-        (str(x.path), x.label, x.suggested, f"{x.own:.6f}", f"{x.other:.6f}", str(x.confident).lower(), x.part)
-        for x in suspects
+        (
+            str(x.path),
+            x.label,
+            x.suggested,
+            f"{x.label_probability:.6f}",
+            f"{x.suggested_probability:.6f}",
+            str(x.confident).lower(),
+            x.part,
+        )
+        for x in mislabelled
     ]
-    run.keep(lambda: run.write(LABEL_ERRORS, csv_text([head, *rows])))
-    return suspects
+    run.try_to_write(lambda: run.write(LABEL_ERRORS, csv_text([head, *rows])))
+    return mislabelled
 
 
 def _png(curve: LearningCurve, classes: tuple[str, ...]) -> bytes:
@@ -90,14 +98,14 @@ def _png(curve: LearningCurve, classes: tuple[str, ...]) -> bytes:
     )
 
 
-def _suspect(issue: LabelIssue, study: StudiedRun) -> Suspect:
-    member = study.data.members[issue.picture]
-    return Suspect(
+def _mislabelled(error: LabelError, study: StudiedRun) -> MislabelledPicture:
+    member = study.data.members[error.picture]
+    return MislabelledPicture(
         member.path,
         member.label,
-        study.classes[issue.suggested],
-        issue.label_probability,
-        issue.suggested_probability,
-        issue.confident,
+        study.classes[error.suggested],
+        error.label_probability,
+        error.suggested_probability,
+        error.confident,
         member.part,
     )
