@@ -114,7 +114,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitHashes:
-    """The pictures of a run and of all runs that it descends from (``--from``), by the part of the split that they were in.
+    """The pictures of a run and of all runs that it descends from (``--from``), by their part of the split.
 
     Of each picture's file the first 8 bytes of its sha256 are kept, read as a big-endian number: n uint64 a part, in
     ascending order, none twice. That is short enough to travel with the model, and two of a million pictures get the
