@@ -7,6 +7,7 @@ end.
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -184,8 +185,8 @@ def require_regular_file(path: str | os.PathLike[str], error: type[GenusError] =
 
 
 def _cannot_write(path: Path, error: OSError) -> MachineError:
-    reason = error.strerror or str(error)
-    return MachineError(f"Cannot write {path}: {reason}. Free space or choose another place with --out.")
+    remedy = "Free space, or choose" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Choose"
+    return MachineError(f"Cannot write {path}: {error.strerror or error}. {remedy} a place that can be written.")
 
 
 def _fsync(path: Path) -> None:
