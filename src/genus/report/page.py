@@ -5,6 +5,7 @@ makes text nodes of what it is given; a content security policy allows this styl
 """
 
 import base64
+import functools
 import hashlib
 from importlib.resources import files
 from typing import Any
@@ -71,6 +72,7 @@ def render(report: Report) -> str:
     )
 
 
+@functools.cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("genus.report", "web"),
