@@ -29,7 +29,7 @@ from genus.models.backbone import WithoutHead, to_device
 from genus.probabilities import softmax
 from genus.types import KnownRule, Prediction, PredictionRow, ignore_events
 
-MANY = 200  # pictures from which on another engine than torch may be worth its beginning
+WORTH_CHOOSING = 200  # pictures from which on another engine than torch may be worth its beginning
 LISTED = 20  # rows of a table in a notebook
 
 
@@ -117,7 +117,7 @@ class Predictor:
     def _engine_for(self, pictures: int) -> Engine:
         """The engine for so many pictures: for many of them on a processor the fastest that says the same in fp32, by a
         short measurement; torch for a few."""
-        if pictures < MANY or self._device.type != "cpu":
+        if pictures < WORTH_CHOOSING or self._device.type != "cpu":
             return self._engine
         with self._lock:
             if self._fast is None:

@@ -142,8 +142,8 @@ class RunOpened:
 
 @dataclass(frozen=True, slots=True)
 class EpochResult:
-    """One line of ``metrics.jsonl``. Losses are means over pictures (nats); accuracies lie in 0..1; ``lr`` is the peak
-    rate of all parameter groups but the head's, at the epoch's last step."""
+    """One line of ``metrics.jsonl``. Losses are means over pictures (nats); accuracies lie in 0..1; ``lr`` is the rate
+    of the head and the last layers at the epoch's last step."""
 
     epoch: int
     epochs: int

@@ -60,7 +60,7 @@ def test_a_model_from_the_card_names_alike_on_the_processor(
 
 
 def test_training_compiles_where_it_is_long(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("genus.workflows.tasks.fine_tune.LONG", 0.0)
+    monkeypatch.setattr("genus.workflows.tasks.fine_tune.WORTH_COMPILING", 0.0)
     events: list[Event] = []
     result = genus.train(drawn, out=tmp_path / "run", device="cuda", epochs=2, on_event=events.append, **SWIN)
     told = [event.text for event in events if isinstance(event, Note)]

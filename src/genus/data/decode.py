@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from genus.data.colour import upright_rgb
-from genus.data.formats import HEAD, FileKind, refusal, sniff
+from genus.data.formats import HEADER_BYTES, FileKind, refusal, sniff
 from genus.data.preprocess import fit
 from genus.data.readers import damage, open_picture
 from genus.errors import PictureError
@@ -103,7 +103,7 @@ def opened_rgb(
     if isinstance(content, Image.Image):
         yield _converted(content, rule)
         return
-    kind = _require_picture(content[:HEAD])
+    kind = _require_picture(content[:HEADER_BYTES])
     _ignore_pillow_warnings()
     with _as_picture_errors(kind.name, content, max_pixels):
         opened = open_picture(kind.name, content, at_least, rule)
@@ -126,7 +126,7 @@ def read(path: str | os.PathLike[str]) -> bytes:
         flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
         with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 (a descriptor)
             _require_file(os.fstat(file.fileno()))  # it may have become another in between
-            head = file.read(HEAD)
+            head = file.read(HEADER_BYTES)
             _require_picture(head)
             content = head + file.read(MAX_FILE_BYTES - len(head) + 1)
     except OSError as error:

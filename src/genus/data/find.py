@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from genus.data.formats import HEAD, SUFFIXES, UNREADABLE, is_hidden, is_output, sniff, suffix_of
+from genus.data.formats import HEADER_BYTES, SUFFIXES, UNREADABLE, is_hidden, is_output, sniff, suffix_of
 from genus.errors import DataError, plural
 from genus.files import irregular
 
@@ -123,7 +123,7 @@ def _look_at(file: str, found: Found) -> None:
     else:
         try:
             with open(file, "rb") as stream:  # noqa: PTH123
-                kind = sniff(stream.read(HEAD))
+                kind = sniff(stream.read(HEADER_BYTES))
         except OSError as error:
             found.unread.append((file, f"cannot read: {(error.strerror or str(error)).lower()}"))
         else:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-HEAD = 4096
+HEADER_BYTES = 4096
 """First bytes that ``sniff`` needs; 64 do for every picture that genus reads."""
 
 SUFFIXES = frozenset(
@@ -131,8 +131,8 @@ _NOTHING = (
 
 
 def sniff(head: bytes) -> FileKind | None:
-    """What the first bytes of a file (``HEAD`` of them, or all there are) say that it is; None where they say nothing,
-    as those of a text do. A file that is or claims to be a picture has the role ``read`` or ``picture``."""
+    """What the first bytes of a file (``HEADER_BYTES`` of them, or all there are) say that it is; None where they say
+    nothing, as those of a text do. A file that is or claims to be a picture has the role ``read`` or ``picture``."""
     if head[4:8] == b"ftyp":
         end = min(int.from_bytes(head[:4]), 64)
         brands = {head[i : i + 4] for i in (8, *range(16, end, 4))}

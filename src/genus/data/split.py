@@ -105,15 +105,18 @@ def split(
     Raises DataError for a class without training pictures.
     """
     wanted = tuple(part for part in (Part.TEST, Part.VAL) if all(item.picture.part != part for item in inspected))
-    sides = [ancestors.part_of(item.sha256) if ancestors else None for item in inspected]
-    decided = [side in (Part.TRAIN, Part.VAL) for side in sides]
+    ancestor_parts = [ancestors.part_of(item.sha256) if ancestors else None for item in inspected]
+    decided = [part in (Part.TRAIN, Part.VAL) for part in ancestor_parts]
     spoilt = [
         item.picture.part == Part.TEST and is_decided for item, is_decided in zip(inspected, decided, strict=True)
     ]
     left_out = [_as_member(item, Part.TEST) for item, is_spoilt in zip(inspected, spoilt, strict=True) if is_spoilt]
     kept_in = [number for number, is_spoilt in enumerate(spoilt) if not is_spoilt]
-    inspected, sides = [inspected[number] for number in kept_in], [sides[number] for number in kept_in]
-    bound = _bound_parts(inspected, earlier, sides)
+    inspected, ancestor_parts = (
+        [inspected[number] for number in kept_in],
+        [ancestor_parts[number] for number in kept_in],
+    )
+    bound = _bound_parts(inspected, earlier, ancestor_parts)
     kept = [old or _kept_part(item, wanted) for item, old in zip(inspected, bound, strict=True)]
     parts = {  # of groups: what is new follows what is bound; test before validation before training
         _group(item): part
@@ -183,21 +186,21 @@ class _Known:
         self._by_bytes = {member.sha256: part for part in Part for member in split.members(part)}
 
     def part(self, sha256: str, path: Path) -> Part | None:
-        """Its part; of copies on several sides that are not found by their path, test before validation before
+        """Its part; of copies in several parts that are not found by their path, test before validation before
         training."""
         return self._by_path.get((sha256, path), self._by_bytes.get(sha256))
 
 
 def _bound_parts(
-    inspected: Sequence[Inspected], earlier: Sequence[Split], sides: Sequence[Part | None]
+    inspected: Sequence[Inspected], earlier: Sequence[Split], ancestor_parts: Sequence[Part | None]
 ) -> list[Part | None]:
-    """The part that each picture must have, or None; ``sides`` are those in the ancestors of the run."""
+    """The part that each picture must have, or None; ``ancestor_parts`` are those in the ancestors of the run."""
     known = [_Known(split) for split in earlier]
     bound: list[Part | None] = []
-    for item, side in zip(inspected, sides, strict=True):
+    for item, ancestor_part in zip(inspected, ancestor_parts, strict=True):
         answers = (split.part(item.sha256, item.picture.path) for split in known)
         part = next((answer for answer in answers if answer), None)
-        bound.append(side if side in (Part.TRAIN, Part.VAL) else part or side)
+        bound.append(ancestor_part if ancestor_part in (Part.TRAIN, Part.VAL) else part or ancestor_part)
     return bound
 
 

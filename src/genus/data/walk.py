@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genus.data.catalog import BadFile, Picture
-from genus.data.formats import HEAD, SUFFIXES, UNREADABLE, is_hidden, is_output, may_be_picture, sniff, suffix_of
+from genus.data.formats import (
+    HEADER_BYTES,
+    SUFFIXES,
+    UNREADABLE,
+    is_hidden,
+    is_output,
+    may_be_picture,
+    sniff,
+    suffix_of,
+)
 from genus.errors import DataError, plural
 from genus.types import Part
 
@@ -200,7 +209,7 @@ def _holds_picture(file: str) -> bool:
         if not os.path.isfile(file):  # noqa: PTH113 (a pipe would block)
             return False
         with open(file, "rb") as opened:  # noqa: PTH123
-            kind = sniff(opened.read(HEAD))
+            kind = sniff(opened.read(HEADER_BYTES))
         return kind is not None and kind.role == "read"
     except OSError:
         return False

@@ -12,14 +12,14 @@ from genus.data.loader import Pixels, in_threads
 from genus.engine import openvino_engine
 from genus.engine.openvino_engine import OpenVinoEngine
 from genus.engine.stream import Engine
-from genus.engine.torch_engine import LONG, TorchEngine, compile_or_leave
+from genus.engine.torch_engine import WORTH_COMPILING, TorchEngine, compile_or_leave
 from genus.errors import UsageError, install_hint
 from genus.types import EngineName, Note, OnEvent, Precision, Preprocess
 
-SHORT = 5.0  # seconds of work below which nothing is measured: torch is there already
-WORTH = 1.2  # how much faster OpenVINO has to be: converting takes seconds
-EQUAL = 1e-5  # largest difference between two engines in fp32, as a share of the largest value
-LIKE = 0.99  # least cosine between their rows in bf16, whose rounding differs
+WORTH_MEASURING = 5.0  # seconds of work below which nothing is measured: torch is there already
+LEAST_SPEEDUP = 1.2  # how much faster OpenVINO has to be: converting takes seconds
+LARGEST_DIFFERENCE = 1e-5  # largest difference between two engines in fp32, as a share of the largest value
+LEAST_COSINE = 0.99  # least cosine between their rows in bf16, whose rounding differs
 
 
 def require_engine(name: EngineName, device: torch.device) -> None:
@@ -81,15 +81,15 @@ def choose_engine(
     rows, seconds = _measure(torch_engine, sample)
     lanes = workers if device.type == "cpu" else 1
     work = seconds / len(sample) * pictures / lanes
-    if work < SHORT:
+    if work < WORTH_MEASURING:
         return torch_engine
     if device.type == "cpu" and openvino_engine.installed():
         other = OpenVinoEngine(network, preprocess, precision, workers)
         other_rows, other_seconds = _measure(other, sample)
-        if WORTH * other_seconds < seconds and _agree(rows, other_rows, precision):
+        if LEAST_SPEEDUP * other_seconds < seconds and _agree(rows, other_rows, precision):
             on_event(Note(f"Engine: {other.name}, measured {seconds / other_seconds:.1f} times as fast as torch here."))
             return other
-    elif work > LONG:
+    elif work > WORTH_COMPILING:
         on_event(Note(f"Engine: torch, compiling the network first, because this would take {work / 60:.0f} minutes."))
         compile_or_leave(torch_engine.compile, torch_engine.uncompile, lambda: _measure(torch_engine, sample), on_event)
     return torch_engine
@@ -115,6 +115,6 @@ def _measure(engine: Engine, pixels: Pixels) -> tuple[NDArray[np.float32], float
 
 def _agree(rows: NDArray[np.float32], others: NDArray[np.float32], precision: Precision) -> bool:
     if precision == "fp32":
-        return bool(np.abs(rows - others).max() <= EQUAL * np.abs(rows).max())
+        return bool(np.abs(rows - others).max() <= LARGEST_DIFFERENCE * np.abs(rows).max())
     lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(others, axis=1)
-    return bool(((rows * others).sum(axis=1) >= LIKE * lengths).all())
+    return bool(((rows * others).sum(axis=1) >= LEAST_COSINE * lengths).all())

@@ -1,4 +1,4 @@
-"""On what, in which precision and with which memory is computed: for training and for every consumer of a bundle."""
+"""Device, precision and memory settings, for training and for every consumer of a bundle."""
 
 import contextlib
 import ctypes

@@ -19,7 +19,7 @@ from genus.types import Note, OnEvent, Precision, Preprocess
 
 CPU_BATCH = 8  # what stays in a processor's cache; measured in docs/benchmarks.md
 DEVICE_BATCH = 64
-LONG = 300.0  # seconds of work from which on compiling, which takes about a minute, wins its time back
+WORTH_COMPILING = 300.0  # seconds of work from which on compiling, which takes about a minute, wins its time back
 _ON_A_CARD = ThreadPoolExecutor(1, thread_name_prefix="genus-card")
 """Does what is computed on a graphics card: cuDNN chooses its kernels in every thread anew, which takes seconds."""
 

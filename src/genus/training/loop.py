@@ -115,7 +115,7 @@ def fit(
 ) -> Iterator[EpochResult]:
     """Train from ``state.epoch`` on, at most to ``recipe.epochs``; stop early when validation no longer improves.
 
-    ``batches(epoch)`` gives the training pictures of an epoch, ``validate`` the verdict on a model (None without
+    ``batches(epoch)`` gives the training pictures of an epoch, ``validate`` what a model reaches (None without
     validation pictures: then the last epoch counts as the best). Raises DivergedError.
     """
     while state.epoch < recipe.epochs and state.stale < recipe.patience:
@@ -138,19 +138,19 @@ def fit(
             state.schedule.step()
             state.average.update_parameters(state.model)
             total, seen = total + loss * len(batch.labels), seen + len(batch.labels)
-        verdict = validate(state.average.module)
+        validation = validate(state.average.module)
         state.epoch = epoch
-        _remember(state, verdict)
-        val_loss, val_accuracy = verdict if verdict else (None, None)
+        _update_best(state, validation)
+        val_loss, val_accuracy = validation if validation else (None, None)
         yield EpochResult(epoch, recipe.epochs, lr, total / seen, val_loss, val_accuracy, time.monotonic() - start)
 
 
-def _remember(state: State, verdict: Validation | None) -> None:
+def _update_best(state: State, validation: Validation | None) -> None:
     best = quality(state.best_accuracy, state.best_loss)
-    if verdict is None or quality(verdict.accuracy, verdict.loss) > best:
+    if validation is None or quality(validation.accuracy, validation.loss) > best:
         state.stale = 0
-        if verdict:
-            state.best_accuracy, state.best_loss = verdict.accuracy, verdict.loss
+        if validation:
+            state.best_accuracy, state.best_loss = validation.accuracy, validation.loss
     else:
         state.stale += 1
 

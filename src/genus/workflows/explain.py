@@ -23,7 +23,7 @@ from genus.workflows.reporting.explanations import Viewpoint, as_input, draw_fig
 
 EXPLANATIONS = "explanations"  # the folder in a run, and in it the name of the table
 TABLE = f"{EXPLANATIONS}.csv"
-HEAD = ("path", "status", "label", "probability", "explained", "files", "error")
+COLUMNS = ("path", "status", "label", "probability", "explained", "files", "error")
 LONG_SIDE = 800  # pixels of a picture beside its heat map
 AT_A_TIME = 16
 
@@ -71,7 +71,7 @@ def explain_paths(
     for path, reason in unread:
         done.append(Explained(PredictionRow(path, None, reason), None, ()))
         yield done[-1]
-    write_text(out / TABLE, csv_text([HEAD, *map(_csv_row, done)]))
+    write_text(out / TABLE, csv_text([COLUMNS, *map(_csv_row, done)]))
 
 
 def _require_free(out: Path, force: bool) -> None:

@@ -1,4 +1,4 @@
-"""What validation decides besides the weights: how sure the answers are to sound, and which of them count.
+"""What validation decides besides the weights: the temperature of the probabilities, and which answers are known.
 
 Where validation pictures are few and only the head has learnt, all pictures that are not sealed are evidence: each is
 named by a head that has not seen it, which frozen features make cheap.

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from genus.config import TrainConfig
-from genus.engine.torch_engine import LONG, compile_or_leave
+from genus.engine.torch_engine import WORTH_COMPILING, compile_or_leave
 from genus.errors import ModelError
 from genus.files import WriteBehind, atomic
 from genus.run import BEST, CHECKPOINT, LAST, Run
@@ -138,7 +138,7 @@ def try_out(
     if compute.device.type == "cuda":  # on a processor, a compiled step is no faster (docs/benchmarks.md)
         begun = time.monotonic()
         work = min(left, recipe.epochs * seconds_of_an_epoch())
-        if work > LONG:
+        if work > WORTH_COMPILING:
             on_event(Note(f"Compiling the network first, because training would take {work / 60:.0f} minutes."))
             compile_or_leave(
                 lambda: step.compile(task.network), step.uncompile, lambda: step.trial_step(task.network, sample),
