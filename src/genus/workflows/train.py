@@ -148,6 +148,7 @@ def _record(
         "data": {"root": str(dataset.root.resolve()), "pictures": len(dataset.split.pictures)},
         "split": dataset.split.fingerprint,
         "training": config.to_dict(),
+        "trained_below_head": not config.head_only or start.trained_below_head,
         "versions": {"genus": version("genus"), "torch": torch.__version__, "python": platform.python_version()},
         "hardware": {
             "device": str(compute.device),

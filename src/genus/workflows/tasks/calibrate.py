@@ -74,8 +74,8 @@ def calibrate(
 ) -> Calibration:
     """Temperature, index and thresholds for a ``head`` that has not learnt from validation.
 
-    ``train`` are the pictures that a new one may look like. ``fit`` is how the head was fitted on frozen features, or
-    None where other layers have learnt, too.
+    ``train`` are the pictures that a new one may look like. ``fit`` is how the head was fitted on features of
+    a network that has not learnt from ``train``, or None where it has.
     """
     index = index_of(features_of, train, dataset)
     val = dataset.members(Part.VAL)

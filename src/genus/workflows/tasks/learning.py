@@ -63,7 +63,8 @@ class Learner:
     def _learn_head(self, sources: FeatureSources, dataset: Dataset, run: Run) -> Learnt:
         model, config, on_event = self._start.model, self._config, self._on_event
         history, extractor = run.log_training(fit_head(model, sources, dataset, config, on_event), on_event)
-        fit = fit_like(config, len(dataset.classes), chosen_strength(history))
+        unseen_by_network = not self._start.trained_below_head
+        fit = fit_like(config, len(dataset.classes), chosen_strength(history)) if unseen_by_network else None
         train = used_members(extractor, dataset, config)
         calibration = calibrate(
             sources.reference.rows, model.head, train, dataset, config.max_error, on_event, fit, config.seed

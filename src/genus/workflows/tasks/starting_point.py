@@ -27,13 +27,15 @@ EMBEDDED = "efficientnet_lite0"
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
     """A network with a head for the classes at hand. ``origin`` says in words where its weights came from, and
-    ``ancestors`` which pictures it has been trained on or decided by before (None: by none of ours)."""
+    ``ancestors`` which pictures it has been trained on or decided by before (None: by none of ours).
+    ``trained_below_head``: on these, not the head alone has been trained."""
 
     model: Backbone
     architecture: Architecture
     preprocess: Preprocess
     origin: str
     ancestors: SplitHashes | None = None
+    trained_below_head: bool = False
 
 
 def choose_name(config: TrainConfig, on_event: OnEvent) -> str:
@@ -104,7 +106,7 @@ def prepare_model(config: TrainConfig, name: str, classes: tuple[str, ...], on_e
     inside = f" ({report.place} in it)" if report.place else ""
     others = f"; {', '.join(report.passed_over)} would fit as well" if report.passed_over else ""
     on_event(Note(f"Weights: {path.name}{inside}, layout {report.layout}, {told}{resized}{others}."))
-    return StartingPoint(model, architecture, preprocess, str(origin), ancestors)
+    return StartingPoint(model, architecture, preprocess, str(origin), ancestors, ancestors is not None)
 
 
 def _ancestors_by_weights(path: Path, on_event: OnEvent) -> SplitHashes | None:
@@ -192,4 +194,7 @@ def _from_run(config: TrainConfig, run: Path, classes: tuple[str, ...], on_event
             f"{run} was made by an older genus and has no sound split.json: which pictures it was trained on is not "
             "known, so nothing could be tested. Train anew without --from."
         )
-    return StartingPoint(bundle.model, bundle.architecture, bundle.preprocess, f"run {run.name}", ancestors)
+    below_head = bundle.record.get("trained_below_head", True)
+    return StartingPoint(
+        bundle.model, bundle.architecture, bundle.preprocess, f"run {run.name}", ancestors, below_head
+    )
