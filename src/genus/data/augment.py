@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from genus.data.decode import decode, opened_rgb
+from genus.data.decode import Source, decode, opened_rgb
 from genus.data.preprocess import central, resize_part
 from genus.types import AugmentName, Preprocess
 
@@ -46,11 +46,11 @@ class Views:
 
 
 def read_view(
-    path: Path, preprocess: Preprocess, strength: Literal["light", "strong"], rng: np.random.Generator
+    source: Source, preprocess: Preprocess, strength: Literal["light", "strong"], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A random view of the picture in ``path``, which is decoded no larger than that takes. Raises PictureError."""
+    """A random view of a picture, which is decoded no larger than that takes. Raises PictureError."""
     at_least = round(preprocess.size / MIN_AREA[strength] ** 0.5)
-    with opened_rgb(path, at_least, preprocess.decode) as image:
+    with opened_rgb(source, at_least, preprocess.decode) as image:
         return random_view(image, preprocess, strength, rng)
 
 

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from genus.data.augment import MAX_LOG_ASPECT, MIN_AREA, read_view
-from genus.data.decode import decode
+from genus.data.decode import decode, read
 from genus.data.loader import Pixels
 from genus.data.split import Member
 from genus.engine.choice import build_engine, choose_engine, engine_names
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import batch_size_on
-from genus.errors import DataError, MachineError
+from genus.errors import DataError, MachineError, PictureError
 from genus.features.cache import CachedRows, FeatureCache, KnownFiles, cache_root, stamp
 from genus.files import probe_writable
 from genus.models.backbone import Backbone, Lower, WithoutHead, module, shape_behind, to_device
@@ -151,7 +151,8 @@ class FeatureExtractor:
             return self._engine
 
     def rows(self, members: Sequence[Member], task: str, views: int = 0) -> tuple[CachedRows, NDArray[np.int64]]:
-        """The features of ``members``, and which of them they are: what can no longer be read is left out, and said.
+        """The features of ``members``, and which of them they are: what can no longer be read, or has changed, is left
+        out and said.
 
         The pictures as prediction sees them come first, then ``views`` times as many random views of them. Raises
         DataError when there are members and none can be read.
@@ -164,7 +165,8 @@ class FeatureExtractor:
             lost = members[int(np.flatnonzero((places < 0).any(axis=0))[0])]
             if not len(kept):
                 raise DataError.none_readable(task, lost.path)
-            self._on_event(Caution(f"{len(members) - len(kept)} pictures can no longer be read; first: {lost.path}."))
+            told = f"{len(members) - len(kept)} pictures can no longer be read, or have changed since"
+            self._on_event(Caution(f"{told}; first: {lost.path}."))
         return self._cache.rows(places[:, kept].flatten()), kept
 
     def _places(self, pictures: Sequence[bytes], members: Sequence[Member], task: str, view: int) -> list[int]:
@@ -182,15 +184,20 @@ class FeatureExtractor:
     def _compute(self, members: Sequence[Member], task: str, view: int) -> None:
         preprocess = self._frozen.preprocess
 
-        def read(index: int) -> Pixels:
-            path = members[index].path
+        def read_pixels(index: int) -> Pixels:
+            member = members[index]
+            content = read(member.path)
+            if (
+                hashlib.sha256(content).hexdigest() != member.sha256
+            ):  # or it would be kept as another picture's features
+                raise PictureError("has changed since the split was made")
             if not view:
-                return decode(path, preprocess)
-            rng = np.random.default_rng((int(members[index].sha256[:16], 16), view))
-            return read_view(path, preprocess, VIEWS, rng)
+                return decode(content, preprocess)
+            rng = np.random.default_rng((int(member.sha256[:16], 16), view))
+            return read_view(content, preprocess, VIEWS, rng)
 
         done = 0
-        for piece in stream(range(len(members)), read, self.engine(), self._workers):
+        for piece in stream(range(len(members)), read_pixels, self.engine(), self._workers):
             if piece.indices:
                 pictures = [bytes.fromhex(members[index].sha256) for index in piece.indices]
                 self._keep(pictures, piece.rows, view)

@@ -195,6 +195,4 @@ def _from_run(config: TrainConfig, run: Path, classes: tuple[str, ...], on_event
             "known, so nothing could be tested. Train anew without --from."
         )
     below_head = bundle.record.get("trained_below_head", True)
-    return StartingPoint(
-        bundle.model, bundle.architecture, bundle.preprocess, f"run {run.name}", ancestors, below_head
-    )
+    return StartingPoint(bundle.model, bundle.architecture, bundle.preprocess, f"run {run.name}", ancestors, below_head)
