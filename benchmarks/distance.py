@@ -55,8 +55,8 @@ def main(folder: Path, model: str = "efficientnet_lite0", weights: str | None = 
             catalog, config, start.preprocess, Run(place), ignore_events, compute.workers, extractor
         ).split
         extractor.finish()
-        train = feature_set(extractor, split.members(Part.TRAIN), catalog.classes)
-        test = feature_set(extractor, split.members(Part.TEST), catalog.classes)
+        train = feature_set(extractor.rows, split.members(Part.TRAIN), catalog.classes)
+        test = feature_set(extractor.rows, split.members(Part.TEST), catalog.classes)
         others = {title: features_of(extractor, paths) for title, paths in draw_others(place / "drawn").items()}
     print(f"\n| {model} | classes left out, mean | {' | '.join(others)} |")
     print(f"|---|---|{'---|' * len(others)}", flush=True)

@@ -46,7 +46,7 @@ WITHIN_LAYER = {  # the only edges inside a layer: from a module, or a file of d
     "data.loader": "data.augment",
     "data.png": "data.colour",
     "data.readers": "data.bmp data.colour data.png data.tiff",
-    "data.split": "data.inspect",
+    "data.split": "data.folds data.inspect",
     "data.table": "data.catalog data.formats data.layout",
     "data.tiff": "data.colour",
     "data.walk": "data.catalog data.formats",

@@ -1,4 +1,4 @@
-"""The split and the folds: what they promise, for random data sets."""
+"""The split: what it promises, for random data sets."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from genus.data.catalog import Picture
 from genus.data.inspect import Inspected
-from genus.data.split import Member, Split, assign_folds, moved, rank_in_class, split
+from genus.data.split import Member, Split, moved, split
 from genus.errors import DataError
 from genus.evidence import SplitHashes
 from genus.types import Part
@@ -214,19 +214,53 @@ def test_train_alone_is_divided_like_a_plain_folder() -> None:
     assert sides(alone) == sides(split(pictures(500), seed=1))
 
 
-def test_leaks_are_said() -> None:
+def test_copies_in_given_parts_are_left_out_and_said() -> None:
+    """What is tested is in no other part, and what validates has not been trained on."""
     items = [
         *pictures(50, part=Part.TRAIN),
         *pictures(9, start=45, part=Part.TEST),
         *pictures(5, start=90, part=Part.VAL),
     ]
     items.append(picture("cat", 90, Part.TRAIN, name="copy"))
+    items.append(picture("cat", 91, Part.TEST, name="copy"))
     result = split(items, seed=0)
+    assert counts(result) == (51, 4, 4)
+    assert {(member.path.name, member.part) for member in result.left_out} == {
+        *((f"{number}.jpg", Part.TEST) for number in range(45, 50)), ("copy.jpg", Part.TEST), ("90.jpg", Part.VAL),
+    }  # fmt: skip
+    why = "copies of pictures that the model learns from or is decided by."
     assert result.cautions == (
-        "5 pictures of test are byte-identical to pictures of train: the test accuracy is too high.",
-        "1 picture of val is byte-identical to pictures of train: the validation accuracy is too high.",
+        f"1 picture of val is left out, {ROOT}/val/cat/90.jpg for one: {why}",
+        f"6 pictures of test are left out, {ROOT}/test/cat/45.jpg for one: {why}",
     )
-    assert [member.part for member in result.pictures] == [item.picture.part for item in items]
+
+
+@given(st.lists(st.tuples(st.integers(0, 15), st.integers(0, 12) | st.none()), min_size=4, max_size=60), SEEDS)
+def test_groups_that_share_a_file_are_one(rows: list[tuple[int, int | None]], seed: int) -> None:
+    items = [
+        picture("cat", content, None, None if group is None else f"g{group:02d}", f"{place}")
+        for place, (content, group) in enumerate(rows)
+    ]
+    try:
+        result = split(items, seed)
+    except DataError:  # all is one group
+        return
+    assert not result.left_out
+    assert not result.cautions
+    parts = {member.path: member.part for member in result.pictures}
+    for item in items:
+        for other in items:
+            if item.sha256 == other.sha256 or (item.picture.group and item.picture.group == other.picture.group):
+                assert parts[item.picture.path] == parts[other.picture.path]
+    for member in result.pictures:  # folds hold them together, too
+        assert len({other.unit for other in result.pictures if other.sha256 == member.sha256}) == 1
+
+
+def test_a_group_in_two_given_parts_is_said() -> None:
+    given = [picture("cat", n, Part.TEST if n % 5 == 0 else Part.TRAIN, f"p{n // 10}") for n in range(40)]
+    result = split(given, seed=0)
+    (said,) = [caution for caution in result.cautions if "of test" in caution]
+    assert said.startswith("8 pictures of test are of groups that other parts have, too ('p0' for one)")
 
 
 def test_one_content_under_two_labels_is_said() -> None:
@@ -356,46 +390,3 @@ def test_a_wrong_file_is_named(value: Any, message: str) -> None:
     with pytest.raises(DataError) as caught:
         Split.from_json(value, ROOT)
     assert message in str(caught.value)
-
-
-ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 25)), min_size=1, max_size=80)
-
-
-def columns(rows: list[tuple[int, int]]) -> tuple[np.ndarray, list[str]]:
-    """Each group has one label here."""
-    label_of = {group: label for label, group in rows}
-    return np.array([label_of[group] for _, group in rows]), [f"g{group}\udcff" for _, group in rows]
-
-
-@given(ROWS, st.integers(2, 6), st.integers(0, 99))
-def test_groups_stay_whole_and_folds_are_even(rows: list[tuple[int, int]], folds: int, seed: int) -> None:
-    labels, groups = columns(rows)
-    fold_of = assign_folds(labels, groups, folds, seed)
-    by_group = {}
-    for group, fold, label in zip(groups, fold_of.tolist(), labels.tolist(), strict=True):
-        assert by_group.setdefault(group, (fold, label)) == (fold, label)
-    sizes = np.bincount([fold for fold, _ in by_group.values()], minlength=folds)
-    assert sizes.max() - sizes.min() <= 1
-    for label in range(4):
-        of_class = np.bincount([fold for fold, own in by_group.values() if own == label], minlength=folds)
-        assert of_class.max() - of_class.min() <= 1
-    assert set(fold_of) <= set(range(folds))
-
-
-@given(ROWS, st.integers(0, 99))
-def test_shares_are_nested_and_the_same_of_every_class(rows: list[tuple[int, int]], seed: int) -> None:
-    labels, groups = columns(rows)
-    ranks = rank_in_class(labels, groups, seed)
-    assert ((ranks >= 0) & (ranks < 1)).all()
-    for label in set(labels.tolist()):
-        own = {group: rank for group, rank, one in zip(groups, ranks, labels, strict=True) if one == label}
-        assert sorted(own.values()) == [place / len(own) for place in range(len(own))]
-
-
-def test_the_seed_decides_and_nothing_else() -> None:
-    labels, groups = np.repeat([0, 1], 50), [str(number) for number in range(100)]
-    assert (assign_folds(labels, groups, 5, 1) == assign_folds(labels, groups, 5, 1)).all()
-    assert (assign_folds(labels, groups, 5, 1) != assign_folds(labels, groups, 5, 2)).any()
-    shuffled = np.random.default_rng(0).permutation(100)
-    again = assign_folds(labels[shuffled], [groups[place] for place in shuffled], 5, 1)
-    assert (again == assign_folds(labels, groups, 5, 1)[shuffled]).all()

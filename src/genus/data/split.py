@@ -1,10 +1,10 @@
-"""Which picture trains, which one validates, and which one tests; and the folds of a cross-validation.
+"""Which picture trains, which one validates, and which one tests.
 
 What must not be torn apart is one group: the pictures that the user says belong together (of one patient, one plant),
-or else the copies of one file. Within each class the groups are ranked by a keyed hash of seed and group name; the
-first 15 % of them test, the last 15 % validate, the rest train. So the shares hold within every class to one group, and
-neither the order nor the paths of the pictures matter. A class of one group trains; of two, one tests; of three or
-more, all parts have one.
+or else the copies of one file; groups that share a file are one. Within each class the groups are ranked by a keyed
+hash of seed and group name; the first 15 % of them test, the last 15 % validate, the rest train. So the shares hold
+within every class to one group, and neither the order nor the paths of the pictures matter. A class of one group
+trains; of two, one tests; of three or more, all parts have one.
 
 Without an earlier split, a class that has grown moves some of its old pictures, because the borders of the parts lie
 at ranks. Of n old pictures about 0.57 sqrt(n g / (1 + g)) move when a share g of new ones is added: of 400 pictures
@@ -17,15 +17,12 @@ import math
 import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from genus.data.folds import rank_key
 from genus.data.inspect import Inspected
 from genus.errors import DataError, listing, plural
 from genus.evidence import SplitHashes
@@ -38,7 +35,7 @@ SHARE = Fraction(15, 100)
 @dataclass(frozen=True, slots=True)
 class Member:
     """One picture and its part; ``sha256`` (hexadecimal) is that of the file's bytes, ``group`` the name that the user
-    gave to what belongs together."""
+    gave to what belongs together (of groups that share a file, the first name)."""
 
     path: Path
     label: str
@@ -56,8 +53,9 @@ class Member:
 class Split:
     """The parts of all pictures, in the order given to ``split``.
 
-    ``left_out`` are pictures of a test part given by the user that an ancestor was trained on or decided by: they are
-    in no part. ``cautions`` are sentences on what makes the numbers less honest than they look.
+    ``left_out`` are pictures of parts given by the user that are in none, because they would tell nothing: an ancestor
+    was trained on them or decided by them, or they are copies of training (or, in the test part, validation) pictures.
+    ``cautions`` are sentences on what makes the numbers less honest than they look.
     """
 
     pictures: tuple[Member, ...]
@@ -101,9 +99,11 @@ def split(
     Where the user gave parts, these are kept, and a missing one (test or validation) is taken from training. A picture
     that an ``earlier`` split knows, by its bytes, keeps its part from there, whatever the folder says now; the first
     split that knows it counts. So does one that took part in the ``ancestors`` of the run. A picture that an ancestor
-    was trained on or decided by is never tested: it is left out where the user put it into the test part.
+    was trained on or decided by is never tested: it is left out where the user put it into the test part. So is a copy
+    of a training or validation picture, and, in a given validation part, of a training picture.
     Raises DataError for a class without training pictures.
     """
+    inspected = _with_joined_groups(inspected)
     wanted = tuple(part for part in (Part.TEST, Part.VAL) if all(item.picture.part != part for item in inspected))
     ancestor_parts = [ancestors.part_of(item.sha256) if ancestors else None for item in inspected]
     decided = [part in (Part.TRAIN, Part.VAL) for part in ancestor_parts]
@@ -129,53 +129,20 @@ def split(
         if part is None or _group(item) in parts:
             groups[item.picture.label].add(_group(item))
     _divide(groups, parts, wanted, seed)
-    pictures = [_as_member(item, part or parts[_group(item)]) for item, part in zip(inspected, kept, strict=True)]
+    divided = [_as_member(item, part or parts[_group(item)]) for item, part in zip(inspected, kept, strict=True)]
+    pictures, copies = _without_copies(divided)
     _require_trained(pictures)
     cautions = (
-        *_left_out_cautions(left_out), *_overruled_cautions(inspected, bound),
-        *leak_cautions(pictures), *label_cautions(pictures),
+        *_left_out_cautions(left_out), *_copies_cautions(copies), *_overruled_cautions(inspected, bound),
+        *leak_cautions(pictures), *label_cautions(divided),
     )  # fmt: skip
-    return Split(tuple(pictures), seed, tuple(left_out), cautions)
+    return Split(tuple(pictures), seed, (*left_out, *copies), cautions)
 
 
 def moved(earlier: Split, new: Split) -> int:
     """How many pictures that both splits know, by their bytes, have changed their part."""
     known = _Known(earlier)
     return sum(known.part(member.sha256, member.path) not in (None, member.part) for member in new.pictures)
-
-
-def rank_key(group: str, seed: int) -> bytes:
-    """The keyed hash by which groups are ranked: 8 bytes that compare as they are."""
-    key = hashlib.blake2b(str(seed).encode(), digest_size=32).digest()
-    return hashlib.blake2b(group.encode("utf-8", "surrogatepass"), key=key, digest_size=8).digest()
-
-
-def assign_folds(labels: NDArray[np.integer], groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
-    """The fold (0..folds - 1) of each picture. Groups stay whole, and every class is spread evenly over the folds.
-
-    A group whose pictures have different labels counts for the class of its first picture.
-    """
-    label_of: dict[str, int] = {}
-    for group, label in zip(groups, labels.tolist(), strict=True):
-        label_of.setdefault(group, label)
-    order = sorted(label_of, key=lambda group: (label_of[group], rank_key(group, seed)))
-    turn = count()  # goes on from class to class, so that all folds become equally large
-    fold_of = {group: next(turn) % folds for group in order}
-    return np.array([fold_of[group] for group in groups], np.int64)
-
-
-def rank_in_class(labels: NDArray[np.integer], groups: Sequence[str], seed: int) -> NDArray[np.float64]:
-    """A place from 0 (first) to below 1 for each picture within its class, in random order, whole groups together.
-
-    The pictures below a share are that share of each class, and are among those below any larger share.
-    """
-    ranks = np.zeros(len(labels))
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label).tolist()
-        names = sorted({groups[member] for member in members}, key=lambda group: rank_key(group, seed))
-        place = {name: number / len(names) for number, name in enumerate(names)}
-        ranks[members] = [place[groups[member]] for member in members]
-    return ranks
 
 
 class _Known:
@@ -208,6 +175,40 @@ def _kept_part(item: Inspected, wanted: Sequence[Part]) -> Part | None:
     """The part that the user gave, unless the picture is among those from which a missing part is taken."""
     part = item.picture.part
     return None if part == Part.TRAIN and wanted else part
+
+
+def _with_joined_groups(inspected: Sequence[Inspected]) -> list[Inspected]:
+    """The same pictures; groups that share a file have one name, and copies outside of any group belong to it, too."""
+    joined: dict[str, str] = {}  # a name -> one that comes before it, of the same group
+
+    def first_name(group: str) -> str:
+        while group in joined:
+            group = joined[group]
+        return group
+
+    of_content: dict[str, str] = {}
+    for item in inspected:
+        if group := item.picture.group:
+            first, *others = sorted({first_name(group), first_name(of_content.setdefault(item.sha256, group))})
+            joined.update(dict.fromkeys(others, first))
+    groups = [of_content.get(item.sha256) for item in inspected]
+    return [
+        item if group in (None, item.picture.group) and group not in joined
+        else replace(item, picture=replace(item.picture, group=first_name(str(group))))
+        for item, group in zip(inspected, groups, strict=True)
+    ]  # fmt: skip
+
+
+def _without_copies(pictures: Sequence[Member]) -> tuple[list[Member], list[Member]]:
+    """The pictures without, and apart from them, those of a held-out part that are in a part before it, too."""
+    contents = {part: {member.sha256 for member in pictures if member.part == part} for part in Part}
+    before = {
+        Part.TRAIN: frozenset(),
+        Part.VAL: contents[Part.TRAIN],
+        Part.TEST: contents[Part.TRAIN] | contents[Part.VAL],
+    }
+    copies = [member for member in pictures if member.sha256 in before[member.part]]
+    return [member for member in pictures if member.sha256 not in before[member.part]], copies
 
 
 def _group(item: Inspected) -> str:
@@ -261,6 +262,13 @@ def _left_out_cautions(left_out: Sequence[Member]) -> Iterator[str]:
         )
 
 
+def _copies_cautions(copies: Sequence[Member]) -> Iterator[str]:
+    for part in (Part.VAL, Part.TEST):
+        if of_part := [member for member in copies if member.part == part]:
+            which = f"{plural(len(of_part), 'picture')} of {part} {'is' if len(of_part) == 1 else 'are'} left out"
+            yield f"{which}, {of_part[0].path} for one: copies of pictures that the model learns from or is decided by."
+
+
 def _overruled_cautions(inspected: Sequence[Inspected], bound: Sequence[Part | None]) -> Iterator[str]:
     overruled = sum(item.picture.part not in (None, old) for item, old in zip(inspected, bound, strict=True) if old)
     if overruled:
@@ -268,7 +276,7 @@ def _overruled_cautions(inspected: Sequence[Inspected], bound: Sequence[Part | N
 
 
 def leak_cautions(pictures: Sequence[Member]) -> Iterator[str]:
-    """Sentences on copies of one file in several parts, and what that does to the numbers."""
+    """Sentences on copies of one file, and on groups, in several parts, and what that does to the numbers."""
     contents = {part: {member.sha256 for member in pictures if member.part == part} for part in Part}
     for part, other, result in (
         (Part.TEST, Part.TRAIN, "the test accuracy is too high"),
@@ -279,6 +287,16 @@ def leak_cautions(pictures: Sequence[Member]) -> Iterator[str]:
         if copies:
             which = f"{plural(copies, 'picture')} of {part} {'is' if copies == 1 else 'are'}"
             yield f"{which} byte-identical to pictures of {other}: {result}."
+    seen: set[str] = set()
+    for part in (Part.TRAIN, Part.VAL, Part.TEST):
+        groups = {member.group for member in pictures if member.part == part and member.group}
+        torn = [member for member in pictures if member.part == part and member.group in seen]
+        if torn:
+            yield (
+                f"{plural(len(torn), 'picture')} of {part} {'is' if len(torn) == 1 else 'are'} of groups that other "
+                f"parts have, too ('{torn[0].group}' for one): of new groups, fewer will be named right."
+            )
+        seen |= groups
 
 
 def label_cautions(pictures: Sequence[Member]) -> Iterator[str]:

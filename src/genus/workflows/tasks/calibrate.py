@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from genus.data.split import Member, assign_folds
+from genus.data.folds import assign_folds, rank_in_class
+from genus.data.split import Member
 from genus.errors import plural
 from genus.evaluation.calibration import fit_temperature
 from genus.evaluation.selective import answers_needed, max_distance, min_probability
@@ -21,10 +22,9 @@ from genus.evidence import Evidence, Index
 from genus.predictor import head_logits
 from genus.probabilities import softmax
 from genus.training.loop import Validation
-from genus.training.scaling import IN_MEMORY
 from genus.types import Caution, KnownRule, Note, OnEvent, Part
 from genus.workflows.dataset import Dataset, groups_of, stratified_sample
-from genus.workflows.tasks.cross_validation import FeatureSet, out_of_fold
+from genus.workflows.tasks.cross_validation import feature_set, out_of_fold
 from genus.workflows.tasks.features import FeaturesOf
 from genus.workflows.tasks.head import Fit
 
@@ -89,7 +89,7 @@ def calibrate(
         answers = HeldOutAnswers(logits, labels, index.distances(rows[:]), groups)
     if fit and (answers is None or len(answers.labels) * max_error < TOLERATED_ERRORS):
         enough = 4 * TOLERATED_ERRORS / max_error
-        answers = out_of_fold_answers(features_of, [*train, *val], dataset, fit, seed, enough, on_event) or answers
+        answers = out_of_fold_answers(features_of, train, val, dataset, fit, seed, enough, on_event) or answers
     if answers is None:
         reason = "There was no validation picture, so nothing is known, and probabilities are not calibrated."
         on_event(Caution(reason))
@@ -129,24 +129,27 @@ def index_of(features_of: FeaturesOf, train: Sequence[Member], dataset: Dataset)
 
 
 def out_of_fold_answers(
-    features_of: FeaturesOf, members: Sequence[Member], dataset: Dataset, fit: Fit, seed: int, enough: float,
-    on_event: OnEvent,
+    features_of: FeaturesOf, train: Sequence[Member], val: Sequence[Member], dataset: Dataset, fit: Fit, seed: int,
+    enough: float, on_event: OnEvent,
 ) -> HeldOutAnswers | None:  # fmt: skip
-    """The answers to ``members``, each by a head, and measured from pictures, of the other folds.
+    """The answers to the pictures of ``train`` and ``val``, each by a head of the other folds, and measured from them.
 
-    Of many members, only as many folds as give ``enough`` answers. None for fewer groups of pictures than folds.
+    No head learns from more pictures than there are in ``train``, since it stands for one that has learnt from these.
+    Of many pictures, only as many folds are named as give ``enough`` answers. None for fewer groups than folds.
     """
-    rows, kept = features_of(members, "features")
-    there = tuple(members[place] for place in kept)
-    data = FeatureSet(there, rows[:] if rows.nbytes <= IN_MEMORY else rows, dataset.labels(there))
+    members = [*train, *val]
+    data = feature_set(features_of, members, dataset.classes)
+    there = data.members
     if len(set(data.groups)) < FOLDS:
         return None
     fold_of = assign_folds(data.labels, data.groups, FOLDS, seed)
     folds = min(FOLDS, math.ceil(enough * FOLDS / len(there)))
-    logits = out_of_fold(data, fold_of, len(dataset.classes), fit, on_event, task="thresholds", folds=folds)
+    share = len(train) / (len(members) * (FOLDS - 1) / FOLDS)
+    learning = rank_in_class(data.labels, data.groups, seed) < share
+    logits = out_of_fold(data, fold_of, len(dataset.classes), fit, on_event, learning, "thresholds", folds)
     distances = np.zeros(len(there), np.float32)
     for fold in range(folds):
-        inside, outside = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
+        inside, outside = np.flatnonzero(fold_of == fold), np.flatnonzero((fold_of != fold) & learning)
         others = outside[stratified_sample(data.labels[outside], min(INDEXED, len(outside)))]
         index = Index.of(data.features[others], [there[place].sha256 for place in others])
         distances[inside] = index.distances(data.features[inside])

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from genus.config import TrainConfig
-from genus.data.split import Member, assign_folds
+from genus.data.folds import assign_folds
+from genus.data.split import Member
 from genus.errors import DataError
-from genus.features.extractor import FeatureExtractor
 from genus.files import csv_text
 from genus.predictor import head_logits
 from genus.probabilities import softmax
@@ -22,6 +22,7 @@ from genus.training.head import Examples
 from genus.training.scaling import CHUNK, IN_MEMORY, Features, Selected
 from genus.types import Note, OnEvent, Part, Progress
 from genus.workflows.dataset import Dataset, labels_of
+from genus.workflows.tasks.features import FeaturesOf
 from genus.workflows.tasks.head import Fit, fit_like
 
 
@@ -57,22 +58,22 @@ class FeatureSet:
         return [member.unit for member in self.members]
 
 
-def feature_set(extractor: FeatureExtractor, members: Sequence[Member], classes: Sequence[str]) -> FeatureSet:
+def feature_set(features_of: FeaturesOf, members: Sequence[Member], classes: Sequence[str]) -> FeatureSet:
     """Features of ``members``; loaded where they fit into memory. Raises DataError when none can be read."""
-    rows, kept = extractor.rows(members, "features")
+    rows, kept = features_of(members, "features")
     there = tuple(members[place] for place in kept)
     return FeatureSet(there, rows[:] if rows.nbytes <= IN_MEMORY else rows, labels_of(there, classes))
 
 
 def cross_validate(
-    extractor: FeatureExtractor, dataset: Dataset, config: TrainConfig, run: Run, on_event: OnEvent
+    features_of: FeaturesOf, dataset: Dataset, config: TrainConfig, run: Run, on_event: OnEvent
 ) -> CrossValidation:
     """``config.cv`` folds of the training and validation pictures, with the head of ``config``.
 
     Writes cross_validation.json and out_of_fold.csv. The sealed test part stays out of it. Raises DataError.
     """
     assert config.cv
-    data = feature_set(extractor, dataset.members(Part.TRAIN, Part.VAL), dataset.classes)
+    data = feature_set(features_of, dataset.members(Part.TRAIN, Part.VAL), dataset.classes)
     if len(set(data.groups)) < config.cv:
         raise DataError(f"--cv {config.cv} needs at least {config.cv} pictures; there are {len(set(data.groups))}.")
     fold_of = assign_folds(data.labels, data.groups, config.cv, config.seed)

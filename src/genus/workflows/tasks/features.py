@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from genus.config import TrainConfig
 from genus.data.split import Member
 from genus.engine.choice import choose_engine
 from genus.engine.stream import run_over
@@ -16,7 +15,7 @@ from genus.features.extractor import FeatureExtractor, FrozenNetwork, open_extra
 from genus.models.backbone import WithoutHead, to_device
 from genus.training.head import Examples
 from genus.training.scaling import Features
-from genus.types import OnEvent, Part
+from genus.types import OnEvent
 from genus.workflows.dataset import Dataset
 from genus.workflows.tasks.compute import Compute
 from genus.workflows.tasks.starting_point import StartingPoint
@@ -50,14 +49,6 @@ def open_features(start: StartingPoint, compute: Compute, pictures: int, on_even
             for precision in dict.fromkeys((compute.precision, "fp32"))
         )  # fmt: skip
         yield FeatureSources(learning, reference[0] if reference else learning)
-
-
-def used_members(extractor: FeatureExtractor, dataset: Dataset, config: TrainConfig) -> Sequence[Member]:
-    """The training pictures; under ``--minutes`` those of them that there was time for."""
-    train = dataset.members(Part.TRAIN)
-    if not config.minutes:
-        return train
-    return [member for member in train if not extractor.wants(bytes.fromhex(member.sha256))]
 
 
 def examples_of(

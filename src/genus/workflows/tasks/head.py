@@ -24,7 +24,7 @@ from genus.training.head import (
 )
 from genus.types import Caution, EpochResult, Note, OnEvent, Part
 from genus.workflows.dataset import Dataset, stratified_sample
-from genus.workflows.tasks.features import FeatureSources, examples_of, used_members
+from genus.workflows.tasks.features import FeatureSources, examples_of
 
 SHARE_FOR_FEATURES = 0.6  # of --minutes; the rest is for the head, the test and the pictures
 SAMPLE = 96  # pictures on which --minutes measures
@@ -34,32 +34,30 @@ Fit = Callable[[nn.Linear, Examples], None]
 
 
 def fit_head(
-    model: Backbone, sources: FeatureSources, dataset: Dataset, config: TrainConfig, on_event: OnEvent
-) -> Generator[EpochResult | Trial, None, FeatureExtractor]:
-    """Fit ``model.head`` in place; one result an epoch (adamw) or a strength of the penalty (linear).
+    model: Backbone, sources: FeatureSources, train: Sequence[Member], dataset: Dataset, config: TrainConfig,
+    on_event: OnEvent,
+) -> Generator[EpochResult | Trial, None, FeatureExtractor]:  # fmt: skip
+    """Fit ``model.head`` in place to ``train``; one result an epoch (adamw) or a strength of the penalty (linear).
 
     Returns the extractor whose features it learnt from: where the cheaper precision changes what validation pictures
     are called, the head learns once more, from fp32.
     """
-    yield from _fit_on(sources.learning, model, sources, dataset, config, on_event)
+    yield from _fit_on(sources.learning, model, sources, train, dataset, config)
     changed = _changed_labels(model, sources, dataset)
     if changed <= CHANGED_LABELS:
         return sources.learning
     on_event(
         Note(f"The cheaper precision names {changed:.1%} of the validation pictures otherwise: learning again in fp32.")
     )
-    yield from _fit_on(sources.reference, model, sources, dataset, config, on_event)
+    yield from _fit_on(sources.reference, model, sources, train, dataset, config)
     return sources.reference
 
 
 def _fit_on(
-    extractor: FeatureExtractor, model: Backbone, sources: FeatureSources, dataset: Dataset, config: TrainConfig,
-    on_event: OnEvent,
+    extractor: FeatureExtractor, model: Backbone, sources: FeatureSources, train: Sequence[Member], dataset: Dataset,
+    config: TrainConfig,
 ) -> Iterator[EpochResult | Trial]:  # fmt: skip
-    train: Sequence[Member] = dataset.members(Part.TRAIN)
     val = dataset.members(Part.VAL)
-    if config.minutes:
-        train = _within(config.minutes, train, len(val), dataset, extractor, on_event)
     examples = examples_of(extractor, train, dataset, "features of train", config.views)
     val_examples = examples_of(sources.reference, val, dataset, "features of val") if val else None
     head = nn.Linear(model.num_features, len(dataset.classes))
@@ -108,16 +106,16 @@ def chosen_strength(history: Sequence[EpochResult | Trial]) -> float:
 
 
 def learn_validation_too(
-    model: Backbone, extractor: FeatureExtractor, dataset: Dataset, config: TrainConfig,
+    model: Backbone, extractor: FeatureExtractor, train: Sequence[Member], dataset: Dataset, config: TrainConfig,
     history: Sequence[EpochResult | Trial],
 ) -> None:  # fmt: skip
-    """Refit a linear ``model.head`` of the best strength on train and val: all decisions have been made."""
+    """Refit a linear ``model.head`` of the best strength on ``train`` and val: all decisions have been made."""
     val = dataset.members(Part.VAL)
     if not val or not any(isinstance(result, Trial) for result in history):
         return
-    train = examples_of(extractor, used_members(extractor, dataset, config), dataset, "features of train", config.views)
-    weights, c = class_weights_of(train, config, len(dataset.classes)), chosen_strength(history)
-    refit_linear(model.head, train, examples_of(extractor, val, dataset, "features of val"), c, weights)
+    examples = examples_of(extractor, train, dataset, "features of train", config.views)
+    weights, c = class_weights_of(examples, config, len(dataset.classes)), chosen_strength(history)
+    refit_linear(model.head, examples, examples_of(extractor, val, dataset, "features of val"), c, weights)
 
 
 def class_weights_of(examples: Examples, config: TrainConfig, classes: int) -> tuple[float, ...] | None:
@@ -130,25 +128,35 @@ def head_recipe(config: TrainConfig, weights: tuple[float, ...] | None) -> HeadR
     return HeadRecipe(config.epochs, config.batch_size, config.lr, config.lrf, class_weights=weights, seed=config.seed)
 
 
-def _within(
-    minutes: float, train: Sequence[Member], val: int, dataset: Dataset, extractor: FeatureExtractor, on_event: OnEvent
+def members_in_time(
+    extractor: FeatureExtractor, dataset: Dataset, config: TrainConfig, on_event: OnEvent
 ) -> Sequence[Member]:
-    """As many training pictures as ``--minutes`` allows, measured on a few of them; the order is the split's."""
-    begun = time.monotonic()
-    extractor.rows(train[:SAMPLE], "measuring")
-    rate = len(train[:SAMPLE]) / (time.monotonic() - begun)
-    allowed = int(rate * minutes * 60 * SHARE_FOR_FEATURES) - val
-    if allowed >= len(train):
-        on_event(Note(f"--minutes {minutes:g}: {rate:.0f} pictures a second, everything fits."))
+    """The training pictures; under ``--minutes`` as many of them as there is time for, those with features first.
+
+    The time is measured on a few pictures whose features are still to be computed.
+    """
+    train: Sequence[Member] = dataset.members(Part.TRAIN)
+    if config.minutes is None:
         return train
+
+    def is_missing(member: Member) -> bool:
+        return extractor.wants(bytes.fromhex(member.sha256))
+
+    begun, sample = time.monotonic(), list(filter(is_missing, train))[:SAMPLE]
+    extractor.rows(sample, "measuring")
+    rate = len(sample) / (time.monotonic() - begun)
+    train = sorted(train, key=is_missing)
+    missing, val = sum(map(is_missing, train)), sum(map(is_missing, dataset.members(Part.VAL)))
+    fit = int((rate * config.minutes * 60 * SHARE_FOR_FEATURES - val) / (1 + config.views))
+    told = f"--minutes {config.minutes:g}"
+    if fit >= missing or not missing:
+        on_event(Note(f"{told}: everything fits."))
+        return train
+    allowed = len(train) - missing + fit
     labels = dataset.labels(train)
     least = 2 * len(np.unique(labels))
     chosen = stratified_sample(labels, max(allowed, least))
-    longer = (val + len(chosen)) / rate / SHARE_FOR_FEATURES / 60
+    longer = (val + len(chosen) * (1 + config.views)) / rate / SHARE_FOR_FEATURES / 60
     unkept = f" That takes about {longer:.1f} minutes: fewer pictures teach nothing." if allowed < least else ""
-    on_event(
-        Caution(
-            f"--minutes {minutes:g}: at {rate:.1f} pictures a second, {len(chosen)} of {len(train)} are used.{unkept}"
-        )
-    )
+    on_event(Caution(f"{told}: at {rate:.1f} pictures a second, {len(chosen)} of {len(train)} are used.{unkept}"))
     return [train[index] for index in chosen]

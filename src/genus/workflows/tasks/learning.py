@@ -12,10 +12,10 @@ from genus.workflows.dataset import Dataset
 from genus.workflows.tasks.calibrate import Calibration, calibrate
 from genus.workflows.tasks.compute import Compute
 from genus.workflows.tasks.cross_validation import cross_validate
-from genus.workflows.tasks.features import FeaturesOf, FeatureSources, features_by, open_features, used_members
+from genus.workflows.tasks.features import FeaturesOf, FeatureSources, features_by, open_features
 from genus.workflows.tasks.fine_tune import fine_tune, recipe_of
 from genus.workflows.tasks.full import full_task
-from genus.workflows.tasks.head import chosen_strength, fit_head, fit_like, learn_validation_too
+from genus.workflows.tasks.head import chosen_strength, fit_head, fit_like, learn_validation_too, members_in_time
 from genus.workflows.tasks.partial import open_activations, partial_task
 from genus.workflows.tasks.starting_point import StartingPoint
 
@@ -55,21 +55,21 @@ class Learner:
             extractor.finish()
             run.update_config(engine=extractor.engine_kind)
         if self._config.cv and self._sources:
-            cross_validate(self._sources.reference, dataset, self._config, run, self._on_event)
+            cross_validate(self._sources.reference.rows, dataset, self._config, run, self._on_event)
         if self._config.head_only and self._sources:
             return self._learn_head(self._sources, dataset, run)
         return self._learn_layers(dataset, run)
 
     def _learn_head(self, sources: FeatureSources, dataset: Dataset, run: Run) -> Learnt:
         model, config, on_event = self._start.model, self._config, self._on_event
-        history, extractor = run.log_training(fit_head(model, sources, dataset, config, on_event), on_event)
+        train = members_in_time(sources.learning, dataset, config, on_event)
+        history, extractor = run.log_training(fit_head(model, sources, train, dataset, config, on_event), on_event)
         unseen_by_network = not self._start.trained_below_head
         fit = fit_like(config, len(dataset.classes), chosen_strength(history)) if unseen_by_network else None
-        train = used_members(extractor, dataset, config)
         calibration = calibrate(
             sources.reference.rows, model.head, train, dataset, config.max_error, on_event, fit, config.seed
         )
-        learn_validation_too(model, extractor, dataset, config, history)
+        learn_validation_too(model, extractor, train, dataset, config, history)
         return Learnt(history, calibration, extractor.engine_kind, sources.reference.rows)
 
     def _learn_layers(self, dataset: Dataset, run: Run) -> Learnt:

@@ -11,7 +11,7 @@ import numpy as np
 
 from genus.bundle import load_bundle
 from genus.config import CONFIG, TrainConfig, compose
-from genus.data.split import assign_folds
+from genus.data.folds import assign_folds
 from genus.errors import DataError, ModelError, UsageError
 from genus.run import Run
 from genus.types import OnEvent, Part
@@ -51,7 +51,7 @@ def open_study(run: Run, parts: tuple[Part, ...], device: str, on_event: OnEvent
     compute = choose_compute(config, [member.path for member in members])
     start = prepare_model(config, bundle.architecture.name, bundle.classes, on_event)
     with open_features(start, compute, len(members), on_event) as sources:
-        data = feature_set(sources.learning, members, bundle.classes)
+        data = feature_set(sources.learning.rows, members, bundle.classes)
         if len(set(data.groups)) < FOLDS:
             raise DataError(f"{run.folder} has only {len(set(data.groups))} pictures, too few for {FOLDS} folds.")
         yield StudiedRun(data, bundle.classes, config)

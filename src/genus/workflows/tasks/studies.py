@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genus.data.split import rank_in_class
+from genus.data.folds import rank_in_class
 from genus.evaluation.label_errors import LabelError, label_errors
 from genus.evaluation.learning_curve import SHARES, LearningCurve, learning_curve
 from genus.files import csv_text
