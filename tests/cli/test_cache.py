@@ -160,6 +160,20 @@ def test_views_are_kept_like_the_pictures(
     assert genus("train", drawn, "--out", tmp_path / "linear", *QUICK, "--views", 2, "--head", "linear").code == 0
 
 
+def test_a_picture_that_has_changed_is_not_kept_as_what_it_was(genus: Genus, drawn: Path, tmp_path: Path) -> None:
+    """A study of a run whose files have changed: a later run on the right files takes nothing from it."""
+    photos = shutil.copytree(drawn, tmp_path / "photos")
+    assert genus("train", photos, "--out", tmp_path / "a", *QUICK).code == 0
+    assert genus("cache", "--clear").code == 0
+    changed = sorted((photos / "rose").iterdir())[:4]
+    for path in changed:
+        Image.new("RGB", (80, 80)).save(path)
+    result = genus("evaluate", tmp_path / "a", "--label-errors")
+    assert result.code == 0, result.err
+    assert "4 pictures can no longer be read, or have changed since; first: " in result.err
+    assert rows() == 86
+
+
 def test_cache_is_shown_and_cleared(genus: Genus, drawn: Path, tmp_path: Path) -> None:
     assert genus("cache").out.endswith(": 0.0 MB in all.\n")
     assert genus("train", drawn, "--out", tmp_path / "a", *QUICK).code == 0

@@ -46,6 +46,10 @@ def test_validation_decides_alone_where_the_network_has_learnt(genus: Genus, dra
     assert bundle.evidence
     assert bundle.evidence.distances == pytest.approx(distances, abs=2e-4)
 
+    command = ["train", drawn, "--from", tmp_path / "full", "--epochs", "1", *FAST[2:]]  # the head alone, this time
+    assert genus(*command, "--out", tmp_path / "head").code == 0
+    assert len(load_bundle(tmp_path / "head").evidence or ()) == len(val)
+
 
 def test_what_looks_like_nothing_is_unknown(genus: Genus, trained: Path, drawn: Path, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (80, 80, 3)).astype(np.uint8)

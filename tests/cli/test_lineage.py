@@ -1,5 +1,6 @@
 """No number comes from pictures that a run, or one that it descends from, was trained on or decided by."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from genus.bundle import load_bundle
+from genus.data.catalog import Picture
+from genus.data.inspect import Inspected
+from genus.data.split import split
 from genus.demo import draw
 from genus.types import Part
 from genus.workflows.dataset import read_split
@@ -126,6 +130,44 @@ def test_the_weights_of_a_run_are_no_pretrained_weights(
     result = genus("train", drawn, "--weights", trained / "model.safetensors", "--out", tmp_path / "run", *FAST)
     assert result.code == 2
     assert f"--from {trained}" in result.err
+
+
+@pytest.fixture
+def interrupted(trained: Path, drawn: Path, tmp_path: Path) -> Path:
+    """A run that went on from ``trained`` with pictures of its own, as it lies there after a power cut."""
+    run, data = tmp_path / "interrupted", tmp_path / "more"
+    for species in SPECIES:
+        (data / species).mkdir(parents=True)
+        for number in range(300, 310):
+            draw(species, number, size=80).save(data / species / f"{number}.jpg")
+    run.mkdir()
+    shutil.copy(trained / "model.safetensors", run / "best.safetensors")
+    (run / "config.toml").write_text(f'data = "{data}"\nfrom = "{trained}"\n')
+    inspected = [
+        Inspected(Picture(path, path.parent.name), hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in sorted(data.rglob("*.jpg"))
+    ]
+    (run / "split.json").write_text(json.dumps(split(inspected, 5).to_json(data)))
+    return run
+
+
+def test_weights_of_an_interrupted_run_bring_all_that_they_have_learnt_from(
+    genus: Genus, trained: Path, drawn: Path, interrupted: Path, tmp_path: Path
+) -> None:
+    data, out = shutil.copytree(drawn, tmp_path / "data"), tmp_path / "run"
+    shutil.copytree(tmp_path / "more", data, dirs_exist_ok=True)
+    start = ["train", data, "--weights", interrupted / "best.safetensors", *FAST, "--seed", 9]
+    result = genus(*start, "--out", out, "--epochs", "1")
+    assert result.code == 0, result.err
+    learnt = sides(trained) | sides(interrupted)
+    assert sides(out) == learnt
+    assert "each named by a head that has not seen it" not in result.err  # their features have
+    assert "may have seen them" in genus(*start, "--cv", 3).err
+
+    (interrupted / "split.json").unlink()
+    result = genus(*start, "--out", tmp_path / "other")
+    assert result.code == 5
+    assert "which pictures it was trained on is not known" in result.err
 
 
 def test_pictures_of_foreign_classes_measure_how_many_become_unknown(

@@ -128,7 +128,10 @@ def _require_same(stored: dict[str, Any], current: dict[str, Any], path: Path) -
     current = json.loads(json.dumps(current))
     different = sorted(key for key in stored.keys() | current.keys() if stored.get(key) != current.get(key))
     if different:
-        listed = "; ".join(f"{key}: {stored.get(key)!r} then, {current.get(key)!r} now" for key in different)
+        listed = "; ".join(
+            "other pictures" if key == "split" else f"{key}: {stored.get(key)!r} then, {current.get(key)!r} now"
+            for key in different
+        )
         raise ModelError(f"{path} belongs to another run ({listed}). Use the same data and options, or another --out.")
 
 

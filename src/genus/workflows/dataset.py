@@ -19,7 +19,7 @@ from genus.data.inspect import Consumer, DecodeOnly, inspect, require_usable
 from genus.data.split import Member, Split, moved, split
 from genus.errors import DataError, ModelError, UsageError, plural
 from genus.evidence import SplitHashes
-from genus.run import BAD_FILES, SPLIT, Run
+from genus.run import BAD_FILES, CHECKPOINT, SPLIT, Run
 from genus.types import Caution, Note, OnEvent, Part, Preprocess
 
 GENERATIONS = 100  # of runs that each started from another: more is a circle
@@ -126,7 +126,8 @@ def prepare_dataset(
     parts = split(inspection.good, config.seed, earlier, ancestors)
     for caution in parts.cautions:
         on_event(Caution(caution))
-    run.write_json(SPLIT, parts.to_json(catalog.root))
+    if not (run / CHECKPOINT).exists():  # whose weights have learnt by the split that is there
+        run.write_json(SPLIT, parts.to_json(catalog.root))
     sizes = ", ".join(f"{len(parts.members(part))} {part}" for part in Part)
     on_event(Note(f"Split: {sizes}."))
     if not earlier and ancestors is None:

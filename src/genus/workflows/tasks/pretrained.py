@@ -6,6 +6,7 @@ A fine-tuned network has seen the labels, and can tell nothing about them.
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from genus.workflows.dataset import require_split
 from genus.workflows.tasks.compute import choose_compute
 from genus.workflows.tasks.cross_validation import FeatureSet, feature_set
 from genus.workflows.tasks.features import open_features
-from genus.workflows.tasks.starting_point import prepare_model
+from genus.workflows.tasks.starting_point import prepare_model, run_of_weights
 
 FOLDS = 5
 
@@ -58,11 +59,12 @@ def open_study(run: Run, parts: tuple[Part, ...], device: str, on_event: OnEvent
 
 
 def _pretrained_config(run: Run) -> TrainConfig:
-    """The options of the run; after ``--from``, with the weights and input size of the first of the chain."""
+    """The options of the run; of one that goes on from others, with the weights and input size of the first of them."""
     if not run.config():
         raise ModelError(f"{run.folder} has no sound {CONFIG}, so its pretrained weights are not known.")
     config = compose({}, file=run / CONFIG)
-    if config.from_run is None:
+    parent = Run(config.from_run) if config.from_run else config.weights and run_of_weights(Path(config.weights))
+    if not parent:
         return config
-    first = _pretrained_config(Run(config.from_run))
+    first = _pretrained_config(parent)
     return replace(config, from_run=None, weights=first.weights, image_size=first.image_size)

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from genus.bundle import load_bundle
-from genus.config import CONFIG, TrainConfig
+from genus.bundle import Bundle, load_bundle
+from genus.config import CONFIG, TrainConfig, compose
 from genus.description import DESCRIPTION, Architecture
 from genus.errors import GenusError, MachineError, ModelError, UsageError, install_hint
 from genus.evidence import SplitHashes
@@ -16,8 +16,8 @@ from genus.models.backbone import Backbone, replace_head
 from genus.models.registry import TIMM_PREFIX
 from genus.models.sources import availability, fetch, hub_answers
 from genus.models.weights import load_weights
-from genus.run import Run
-from genus.types import Caution, Note, OnEvent, Preprocess
+from genus.run import SPLIT, Run
+from genus.types import Caution, Note, OnEvent, Preprocess, ignore_events
 from genus.workflows.dataset import split_hashes_in, split_hashes_of
 
 PREFERRED = "swin_tiny"
@@ -98,6 +98,8 @@ def prepare_model(config: TrainConfig, name: str, classes: tuple[str, ...], on_e
     model = architecture.skeleton(num_classes)
     path = Path(config.weights) if config.weights else fetch(registry.entry(name).pretrained, on_event)
     ancestors = _ancestors_by_weights(path, on_event) if config.weights else None
+    if ancestors and config.cv:
+        raise UsageError("--cv needs a network new to the pictures; the one of these weights may have seen them.")
     report = load_weights(model, path)
     origin = config.weights or registry.entry(name).pretrained.repo or path.name
     head = "none" if report.file_classes is None else f"one for {report.file_classes} classes"
@@ -109,19 +111,51 @@ def prepare_model(config: TrainConfig, name: str, classes: tuple[str, ...], on_e
     return StartingPoint(model, architecture, preprocess, str(origin), ancestors, ancestors is not None)
 
 
-def _ancestors_by_weights(path: Path, on_event: OnEvent) -> SplitHashes | None:
-    """Who took part in the interrupted run whose best or last weights these are; None for any other file.
-
-    Raises UsageError for the weights of a finished run: only ``--from`` keeps its pictures on their sides.
-    """
+def run_of_weights(path: Path, on_event: OnEvent = ignore_events) -> Run | None:
+    """The run whose folder holds these weights, finished or interrupted; None for any other file."""
     real = path.resolve()
     run = Run(real if real.is_dir() else real.parent, on_event)
+    return run if (run / DESCRIPTION).exists() or (run / CONFIG).exists() else None
+
+
+def _ancestors_by_weights(path: Path, on_event: OnEvent) -> SplitHashes | None:
+    """Who took part in the interrupted run whose best or last weights these are, and in the runs that it descends from;
+    None for any other file.
+
+    Raises UsageError for the weights of a finished run: only ``--from`` keeps its pictures on their sides; ModelError
+    where it is not known any more who took part.
+    """
+    run = run_of_weights(path, on_event)
+    if run is None:
+        return None
     if (run / DESCRIPTION).exists():
         raise UsageError(
             f"{path} belongs to a finished run, which has seen its pictures. Start from it: --from {run.folder}"
         )
-    split = run.split(Path()) if (run / CONFIG).exists() else None
-    return split_hashes_in(split) if split else None
+    split = run.split(Path())
+    if split is None:
+        raise ModelError(
+            f"{path} belongs to an interrupted run that has no sound {SPLIT}: which pictures it was trained on is not "
+            "known, so nothing could be tested. Train anew without --weights."
+        )
+    config, earlier = compose({}, file=run / CONFIG), None
+    if config.from_run is not None:
+        earlier = _ancestors_of_run(config.from_run, load_bundle(config.from_run), on_event)
+    elif config.weights not in (None, "none"):
+        earlier = _ancestors_by_weights(Path(config.weights), on_event)
+    own = split_hashes_in(split)
+    return own.union(earlier) if earlier else own
+
+
+def _ancestors_of_run(run: Path, bundle: Bundle, on_event: OnEvent) -> SplitHashes:
+    """Who took part in a finished run, and in those that it descends from. Raises ModelError where that is unknown."""
+    found = split_hashes_of(Run(run, on_event), bundle)
+    if found is None:
+        raise ModelError(
+            f"{run} was made by an older genus and has no sound {SPLIT}: which pictures it was trained on is not "
+            "known, so nothing could be tested. Train anew without --from."
+        )
+    return found
 
 
 def _require_stage(name: str, stages: int) -> None:
@@ -188,11 +222,6 @@ def _from_run(config: TrainConfig, run: Path, classes: tuple[str, ...], on_event
     on_event(
         Note(f"Weights: those of {run} ({bundle.architecture.name}), knowing {len(known)} of {len(classes)} classes.")
     )
-    ancestors = split_hashes_of(Run(run, on_event), bundle)
-    if ancestors is None:
-        raise ModelError(
-            f"{run} was made by an older genus and has no sound split.json: which pictures it was trained on is not "
-            "known, so nothing could be tested. Train anew without --from."
-        )
+    ancestors = _ancestors_of_run(run, bundle, on_event)
     below_head = bundle.record.get("trained_below_head", True)
     return StartingPoint(bundle.model, bundle.architecture, bundle.preprocess, f"run {run.name}", ancestors, below_head)
