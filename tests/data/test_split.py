@@ -256,6 +256,17 @@ def test_groups_that_share_a_file_are_one(rows: list[tuple[int, int | None]], se
         assert len({other.unit for other in result.pictures if other.sha256 == member.sha256}) == 1
 
 
+def test_a_large_group_that_is_held_out_is_said() -> None:
+    def data(seed: int) -> Split:
+        return split([picture("cat", n, group=f"g{0 if n < 50 else n}") for n in range(60)], seed)
+
+    held_out = [seed for seed in range(12) if counts(data(seed))[0] < 30]
+    assert 0 < len(held_out) < 12
+    for seed in range(12):
+        told = [caution for caution in data(seed).cautions if caution.startswith("Large groups are held out")]
+        assert bool(told) == (seed in held_out)
+
+
 def test_a_group_in_two_given_parts_is_said() -> None:
     given = [picture("cat", n, Part.TEST if n % 5 == 0 else Part.TRAIN, f"p{n // 10}") for n in range(40)]
     result = split(given, seed=0)

@@ -134,7 +134,7 @@ def split(
     _require_trained(pictures)
     cautions = (
         *_left_out_cautions(left_out), *_copies_cautions(copies), *_overruled_cautions(inspected, bound),
-        *leak_cautions(pictures), *label_cautions(divided),
+        *leak_cautions(pictures), *label_cautions(divided), *(_uneven_cautions(pictures) if wanted else ()),
     )  # fmt: skip
     return Split(tuple(pictures), seed, (*left_out, *copies), cautions)
 
@@ -273,6 +273,16 @@ def _overruled_cautions(inspected: Sequence[Inspected], bound: Sequence[Part | N
     overruled = sum(item.picture.part not in (None, old) for item, old in zip(inspected, bound, strict=True) if old)
     if overruled:
         yield f"The earlier split holds, though the folder now gives another part to {plural(overruled, 'picture')}."
+
+
+def _uneven_cautions(pictures: Sequence[Member]) -> Iterator[str]:
+    """A sentence on a class most of whose pictures do not train, because a large group was held out."""
+    sizes = Counter(member.label for member in pictures)
+    trained = Counter(member.label for member in pictures if member.part == Part.TRAIN)
+    short = [label for label in sizes if 2 * trained[label] < sizes[label]]
+    if short and any(member.group for member in pictures):
+        told = ", ".join(f"{label} ({trained[label]} of {sizes[label]})" for label in short)
+        yield f"Large groups are held out: few pictures are left to train {told}. Another --seed divides otherwise."
 
 
 def leak_cautions(pictures: Sequence[Member]) -> Iterator[str]:
