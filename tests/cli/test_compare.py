@@ -1,11 +1,20 @@
 """``genus compare``: the same sealed pictures, and a sentence."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from genus.bundle import add_to_record, read_record
+from genus.data.split import Member
+from genus.evidence import SplitHashes
+from genus.types import Part
+from genus.workflows.compare import _shared_places, _TestPart
 from tests.cli.conftest import FAST, Genus
 
 
@@ -51,8 +60,6 @@ def test_runs_that_share_no_test_picture(genus: Genus, own: Path, tmp_path: Path
     assert result.code == 3
     assert "no test picture in common" in result.err
     assert f"--split {own / 'split.json'}" in result.err
-    (other / "split.json").unlink()
-    assert genus("compare", own, other).code == 5
     assert genus("compare", own, tmp_path).code == 5
 
 
@@ -67,3 +74,112 @@ def test_only_shared_pictures_count(genus: Genus, own: Path, tmp_path: Path) -> 
     assert (
         f"{len(tested) - 1} test pictures are shared; the runs had {len(tested)} and {len(tested) - 1}." in result.err
     )
+
+
+@pytest.fixture
+def data(own: Path, drawn: Path, tmp_path: Path) -> Path:
+    """A copy of the pictures, on which ``own`` was trained."""
+    return moved(own, shutil.copytree(drawn, tmp_path / "data"))
+
+
+def moved(run: Path, data: Path) -> Path:
+    """``data``, which is now what ``run`` was trained on."""
+    add_to_record(run, data={**read_record(run)["data"], "root": str(data)})
+    return data
+
+
+def members(run: Path) -> list[dict[str, Any]]:
+    return json.loads((run / "split.json").read_text())["members"]
+
+
+def sealed(run: Path) -> list[dict[str, Any]]:
+    return [member for member in members(run) if member["part"] == "test"]
+
+
+def write_members(run: Path, new: list[dict[str, Any]]) -> None:
+    split = json.loads((run / "split.json").read_text())
+    (run / "split.json").write_text(json.dumps({**split, "members": new}))
+
+
+def test_a_file_counts_while_it_has_the_bytes_of_the_split(genus: Genus, own: Path, data: Path, tmp_path: Path) -> None:
+    """Behind the name of a test picture lies one that was trained on; another is gone; the other run has both."""
+    names = [member["path"] for member in sealed(own)]
+    trained_on = next(member["path"] for member in members(own) if member["part"] == "train")
+    whole = shutil.copytree(data, tmp_path / "whole")
+    shutil.copy(data / trained_on, data / names[0])
+    (data / names[1]).unlink()
+    result = genus("compare", own, own)
+    assert result.code == 0, result.err
+    assert f"on {len(names) - 2} pictures" in result.out
+    for told in (result.out, result.err):
+        assert (
+            f"1 test picture left out, {data / names[0]} for one: its bytes are no longer those of the split." in told
+        )
+        assert f"1 test picture left out, {data / names[1]} for one: it can no longer be read." in told
+
+    other = shutil.copytree(own, tmp_path / "other")
+    moved(other, whole)
+    for pair in ((own, other), (other, own)):
+        result = genus("compare", *pair)
+        assert f"on {len(names)} pictures" in result.out
+        assert "left out" not in result.out
+
+    shutil.rmtree(data)
+    result = genus("compare", own, own)
+    assert result.code == 3
+    assert f"No test picture is left to compare {own} and {own} on. {len(names)} test pictures left out" in result.err
+
+
+def test_a_label_that_only_one_run_has_is_not_compared(genus: Genus, own: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(own, tmp_path / "other")
+    first, *rest = sealed(other)
+    label = {"daisy": "rose", "rose": "tulip", "tulip": "daisy"}[first["label"]]
+    write_members(other, [{**first, "label": label}, *rest, *(m for m in members(other) if m["part"] != "test")])
+    for pair in ((own, other), (other, own)):
+        result = genus("compare", *pair)
+        assert result.code == 0, result.err
+        assert f"on {len(rest)} pictures" in result.out
+        assert f"1 test picture left out, {read_record(own)['data']['root']}/{first['path']} for one" in result.out
+        assert "its label is not the same in both runs" in result.out
+
+
+def test_the_bundle_alone_knows_who_tested_it(genus: Genus, own: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for name in ("genus.json", "model.safetensors", "index.safetensors", "evidence.safetensors"):
+        shutil.copy(own / name, alone)
+    for pair in ((own, alone), (alone, own)):
+        result = genus("compare", *pair)
+        assert result.code == 0, result.err
+        assert f"on {len(sealed(own))} pictures" in result.out
+    spoilt = next(member for member in members(own) if member["part"] == "train")
+    spoilt["part"] = "test"  # as if another run had it sealed, which is to be compared with the bundle
+    write_members(own, [spoilt, *(member for member in members(own) if member["path"] != spoilt["path"])])
+    assert f"on {len(sealed(own)) - 1} pictures" in genus("compare", alone, own).out
+    result = genus("compare", alone, alone)
+    assert result.code == 5
+    assert "not known where their test pictures lie" in result.err
+
+
+PICTURES = [hashlib.sha256(bytes([number])).hexdigest() for number in range(6)]
+SPLITS = st.lists(st.tuples(st.sampled_from(PICTURES), st.sampled_from(list(Part)), st.sampled_from("ab")), max_size=9)
+
+
+@given(SPLITS, SPLITS)
+def test_the_order_of_the_runs_does_not_choose_the_pictures(
+    split_a: list[tuple[str, Part, str]], split_b: list[tuple[str, Part, str]]
+) -> None:
+    """And none of them took part in either run, be it as a copy."""
+    tests, splits = [], (split_a, split_b)
+    for name, split in zip("AB", splits, strict=True):
+        sides = ([sha256 for sha256, side, _ in split if side == part] for part in Part)
+        places: dict[str, list[Member]] = {}
+        for sha256, part, label in split:
+            if part == Part.TEST:
+                places.setdefault(sha256, []).append(Member(Path(name, sha256), label, sha256, part))
+        tests.append(_TestPart(SplitHashes.of(*sides), places))
+    shared = _shared_places(tests)
+    assert [set(places) for places in shared] == [set(places) for places in _shared_places(tests[::-1])]
+    for places in shared:
+        parts = [{part for sha256, part, _ in split if sha256 == places[0].sha256} for split in splits]
+        assert parts == [{Part.TEST}, {Part.TEST}]

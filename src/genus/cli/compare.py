@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genus.cli.console import Screen, ends, show_table
-from genus.cli.terminal import say
+from genus.cli.terminal import say, shown
 
 if TYPE_CHECKING:
     from genus.workflows.compare import CompareResult
@@ -40,6 +40,8 @@ def compare(
     say()
     for line in verdict(result).split("\n"):
         say(line)
+    for caution in result.cautions:
+        say(f"Caution: {shown(caution)}")
 
 
 def verdict(result: "CompareResult") -> str:

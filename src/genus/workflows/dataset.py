@@ -1,10 +1,12 @@
 """The data of a run: scanned, every file looked at once, split. Every later step reads from here.
 
-And which pictures took part in it, or in a run that it descends from: these can test nothing of it.
+And which pictures took part in it, or in a run that it descends from: these can test nothing of it; and which of their
+files are still what they were.
 """
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ from numpy.typing import NDArray
 from genus.bundle import Bundle, read_record
 from genus.config import TrainConfig
 from genus.data.catalog import BadFile, Catalog, bad_files_csv
+from genus.data.decode import read
 from genus.data.inspect import Consumer, DecodeOnly, inspect, require_usable
+from genus.data.loader import default_workers, in_threads
 from genus.data.split import Member, Split, moved, split
-from genus.errors import DataError, ModelError, UsageError, plural
+from genus.errors import DataError, ModelError, PictureError, UsageError, plural
 from genus.evidence import SplitHashes
 from genus.run import BAD_FILES, CHECKPOINT, SPLIT, Run
 from genus.types import Caution, Note, OnEvent, Part, Preprocess
@@ -209,3 +213,53 @@ def split_hashes_of(run: Run, bundle: Bundle) -> SplitHashes | None:
 def split_hashes_in(parts: Split) -> SplitHashes:
     """The pictures of a split by their sides."""
     return SplitHashes.of(*([member.sha256 for member in parts.members(part)] for part in Part))
+
+
+def file_hashes(paths: Iterable[Path]) -> list[str | None]:
+    """The sha256 (hexadecimal) of each picture file as it is now; None where it cannot be read."""
+
+    def digest(path: Path) -> str | None:
+        try:
+            return hashlib.sha256(read(path)).hexdigest()
+        except PictureError:
+            return None
+
+    return list(in_threads(digest, paths, default_workers()))
+
+
+@dataclass(frozen=True, slots=True)
+class FilesNow:
+    """Members of a split by what became of their files: they are the ``same`` by their bytes, ``gone`` (no
+    picture can be read there), or ``changed``: another picture has their name."""
+
+    same: tuple[Member, ...]
+    gone: tuple[Member, ...]
+    changed: tuple[Member, ...]
+
+    def cautions(self) -> Iterator[str]:
+        """Sentences on the pictures that cannot be tested because their files are not what they were."""
+        yield from left_out_cautions(self.gone, "it can no longer be read")
+        yield from left_out_cautions(self.changed, "its bytes are no longer those of the split")
+
+
+def files_now(pictures: Sequence[Sequence[Member]]) -> FilesNow:
+    """Look at the files of ``pictures``. Each is given by one or several members of the same bytes, its places: the
+    first whose file still has these bytes is taken."""
+    paths = list(dict.fromkeys(member.path for places in pictures for member in places))
+    found = dict(zip(paths, file_hashes(paths), strict=True))
+    same, gone, changed = [], [], []
+    for places in pictures:
+        kept = next((member for member in places if found[member.path] == member.sha256), None)
+        if kept:
+            same.append(kept)
+        elif all(found[member.path] is None for member in places):
+            gone.append(places[0])
+        else:
+            changed.append(places[0])
+    return FilesNow(tuple(same), tuple(gone), tuple(changed))
+
+
+def left_out_cautions(members: Sequence[Member], why: str) -> Iterator[str]:
+    """A sentence on test pictures that do not count, and ``why``; none where there are none."""
+    if members:
+        yield f"{plural(len(members), 'test picture')} left out, {members[0].path} for one: {why}."
