@@ -1,8 +1,11 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from genus.bundle import add_to_record, read_record
 from genus.cli.app import run
 from genus.demo import draw
 
@@ -18,6 +21,18 @@ class Result:
 
 
 Genus = Callable[..., Result]
+
+
+def moved(run: Path, data: Path) -> Path:
+    """``data``, which is now what ``run`` was trained on."""
+    add_to_record(run, data={**read_record(run)["data"], "root": str(data)})
+    return data
+
+
+def members(run: Path, *parts: str) -> list[dict[str, Any]]:
+    """Of the split of ``run``, those of these parts."""
+    found = json.loads((run / "split.json").read_text())["members"]
+    return [member for member in found if member["part"] in parts]
 
 
 @pytest.fixture

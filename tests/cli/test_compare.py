@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genus.bundle import add_to_record, read_record
+from genus.bundle import read_record
 from genus.data.split import Member
 from genus.evidence import SplitHashes
 from genus.types import Part
 from genus.workflows.compare import _shared_places, _TestPart
-from tests.cli.conftest import FAST, Genus
+from tests.cli.conftest import FAST, Genus, members, moved
 
 
 @pytest.fixture
@@ -82,20 +82,6 @@ def data(own: Path, drawn: Path, tmp_path: Path) -> Path:
     return moved(own, shutil.copytree(drawn, tmp_path / "data"))
 
 
-def moved(run: Path, data: Path) -> Path:
-    """``data``, which is now what ``run`` was trained on."""
-    add_to_record(run, data={**read_record(run)["data"], "root": str(data)})
-    return data
-
-
-def members(run: Path) -> list[dict[str, Any]]:
-    return json.loads((run / "split.json").read_text())["members"]
-
-
-def sealed(run: Path) -> list[dict[str, Any]]:
-    return [member for member in members(run) if member["part"] == "test"]
-
-
 def write_members(run: Path, new: list[dict[str, Any]]) -> None:
     split = json.loads((run / "split.json").read_text())
     (run / "split.json").write_text(json.dumps({**split, "members": new}))
@@ -103,8 +89,8 @@ def write_members(run: Path, new: list[dict[str, Any]]) -> None:
 
 def test_a_file_counts_while_it_has_the_bytes_of_the_split(genus: Genus, own: Path, data: Path, tmp_path: Path) -> None:
     """Behind the name of a test picture lies one that was trained on; another is gone; the other run has both."""
-    names = [member["path"] for member in sealed(own)]
-    trained_on = next(member["path"] for member in members(own) if member["part"] == "train")
+    names = [member["path"] for member in members(own, "test")]
+    trained_on = members(own, "train")[0]["path"]
     whole = shutil.copytree(data, tmp_path / "whole")
     shutil.copy(data / trained_on, data / names[0])
     (data / names[1]).unlink()
@@ -132,9 +118,9 @@ def test_a_file_counts_while_it_has_the_bytes_of_the_split(genus: Genus, own: Pa
 
 def test_a_label_that_only_one_run_has_is_not_compared(genus: Genus, own: Path, tmp_path: Path) -> None:
     other = shutil.copytree(own, tmp_path / "other")
-    first, *rest = sealed(other)
+    first, *rest = members(other, "test")
     label = {"daisy": "rose", "rose": "tulip", "tulip": "daisy"}[first["label"]]
-    write_members(other, [{**first, "label": label}, *rest, *(m for m in members(other) if m["part"] != "test")])
+    write_members(other, [{**first, "label": label}, *rest, *members(other, "train", "val")])
     for pair in ((own, other), (other, own)):
         result = genus("compare", *pair)
         assert result.code == 0, result.err
@@ -148,14 +134,14 @@ def test_the_bundle_alone_knows_who_tested_it(genus: Genus, own: Path, tmp_path:
     alone.mkdir()
     for name in ("genus.json", "model.safetensors", "index.safetensors", "evidence.safetensors"):
         shutil.copy(own / name, alone)
+    sealed = len(members(own, "test"))
     for pair in ((own, alone), (alone, own)):
         result = genus("compare", *pair)
         assert result.code == 0, result.err
-        assert f"on {len(sealed(own))} pictures" in result.out
-    spoilt = next(member for member in members(own) if member["part"] == "train")
-    spoilt["part"] = "test"  # as if another run had it sealed, which is to be compared with the bundle
-    write_members(own, [spoilt, *(member for member in members(own) if member["path"] != spoilt["path"])])
-    assert f"on {len(sealed(own)) - 1} pictures" in genus("compare", alone, own).out
+        assert f"on {sealed} pictures" in result.out
+    first, *rest = members(own, "train")  # as if another run had the first sealed, which is to be compared
+    write_members(own, [{**first, "part": "test"}, *rest, *members(own, "val", "test")])
+    assert f"on {sealed} pictures" in genus("compare", alone, own).out
     result = genus("compare", alone, alone)
     assert result.code == 5
     assert "not known where their test pictures lie" in result.err

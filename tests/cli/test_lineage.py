@@ -121,6 +121,10 @@ def test_a_former_training_picture_in_a_given_test_folder_is_left_out(
     }
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
     assert metrics["provenance"]["left_out"] == 3
+    assert genus("evaluate", tmp_path / "run").code == 0
+    assert json.loads((tmp_path / "run/metrics.json").read_text())["provenance"] == metrics["provenance"]
+    everything = genus("evaluate", tmp_path / "run", "--all-pictures")
+    assert f"on {len(tested) + 3} pictures, 3 of which the model was trained on or decided by." in everything.out
 
 
 def test_the_weights_of_a_run_are_no_pretrained_weights(

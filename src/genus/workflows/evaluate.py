@@ -1,23 +1,22 @@
 """``genus evaluate``: the numbers of a run on pictures that took part in no decision."""
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from genus.bundle import Bundle, load_bundle
-from genus.data.catalog import Picture
 from genus.data.folder import scan
-from genus.data.loader import default_workers, in_threads
 from genus.errors import DataError, UsageError, plural
 from genus.evaluation.learning_curve import LearningCurve
 from genus.evaluation.metrics import Evaluation
+from genus.evidence import SplitHashes
 from genus.predictor import Predictor
 from genus.run import METRICS, Run
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
-from genus.workflows.dataset import Subset, data_root, require_split, split_hashes_of
+from genus.workflows.dataset import Subset, data_root, file_hashes, files_now, require_split, split_hashes_of
 from genus.workflows.reporting.report import cautions, result_html, tell_missing_glyphs, write_evaluation, write_report
 from genus.workflows.scoring import (
     Provenance,
@@ -28,6 +27,8 @@ from genus.workflows.scoring import (
     test_sentence,
 )
 from genus.workflows.tasks.studies import MislabelledPicture, find_label_errors, measure_learning_curve
+
+DECIDING = (Part.TRAIN, Part.VAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def evaluate_run(
     device: str = "auto",
     on_event: OnEvent = ignore_events,
 ) -> EvaluateResult:
-    """Evaluate on the run's own test part, or on the pictures of ``data`` (its ``test`` part where it has one).
+    """Evaluate on the run's own test part, or on the pictures of ``data`` (its ``test`` part where it has one). Of the own test part, files count that still have the bytes of the split.
 
     Pictures that the run, or one that it descends from, was trained on or decided by are left out, unless
     ``all_pictures``; they are known by their bytes, wherever they lie. Classes are matched by name; of pictures of
@@ -81,18 +82,21 @@ def evaluate_run(
     here = Run(run, on_event)
     here.require_finished()
     bundle = load_bundle(run)
-    pictures = _own_test_part(here, bundle) if data is None else _test_part_of(data, on_event)
-    candidates, provenance = _without_decided(here, bundle, pictures, all_pictures, on_event)
+    used, split = split_hashes_of(here, bundle), here.split(data_root(bundle))
+    found = _test_part_of(data, on_event) if data else _own_test_part(here, bundle, all_pictures, on_event)
+    pictures = _without_decided(here, used, found, all_pictures, on_event)
     predictor = Predictor(bundle, device=device)
-    out = "" if data is None else here.evaluation_folder(data)
+    out = here.evaluation_folder(data) if data else ""
 
-    ours = [picture for picture in candidates if picture.label in bundle.classes]
-    others = [picture for picture in candidates if picture.label not in bundle.classes]
-    scored = score(predictor, _subset(ours, bundle), provenance, on_event) if ours else None
+    ours = [picture for picture in pictures.candidates if picture.label in bundle.classes]
+    others = [picture for picture in pictures.candidates if picture.label not in bundle.classes]
+    provenance_of = partial(_provenance, used, ours, pictures.left_out)
+    scored = score(predictor, _subset(ours, bundle), provenance_of, on_event) if ours else None
     unknown_classes = (
         score_unknown_classes(predictor, [picture.path for picture in others], on_event) if others else None
     )
     test = scored.evaluation if scored else None
+    provenance = scored.provenance if scored else provenance_of([])
     if scored and (caution := shift_caution(scored)):
         on_event(Caution(caution))
     if data and provenance.sealed:
@@ -100,8 +104,7 @@ def evaluate_run(
     if test and provenance.sealed:
         here.log_opening("evaluate", test.n, test.accuracy.value)
     val = here.read_json(METRICS).get("val") if data is None else None
-    split = here.split(data_root(bundle))
-    told = tuple(cautions(scored, split)) if scored else ()
+    told = (*pictures.cautions, *cautions(scored, split)) if scored else ()
     stored = here.try_to_write(
         lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, told, unknown_classes, data)
     )
@@ -109,7 +112,7 @@ def evaluate_run(
     curve = measure_learning_curve(here, device, on_event) if learning_curve else None
     mislabelled = find_label_errors(here, device, on_event) if label_errors else None
     if stored and scored:
-        here.try_to_write(lambda: write_report(here, out, scored, split))
+        here.try_to_write(lambda: write_report(here, out, scored, split, told))
     folder = here.folder / out if stored else None
     return EvaluateResult(run, folder, bundle.classes, test, provenance, told, unknown_classes, curve, mislabelled)
 
@@ -123,51 +126,65 @@ class Candidate:
     group: str | None
     sha256: str | None
 
+    def part_in(self, used: SplitHashes) -> Part | None:
+        """Where it was in the run or in one that it descends from; None where it took no part, as far as is known."""
+        return used.part_of(self.sha256) if self.sha256 else None
 
-def _own_test_part(run: Run, bundle: Bundle) -> list[Candidate]:
-    members = require_split(run, bundle).members(Part.TEST)
+
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    """The ``candidates``; how many pictures beside them are ``left_out`` because they took part; ``cautions`` on those
+    whose files are not what they were."""
+
+    candidates: Sequence[Candidate]
+    left_out: int = 0
+    cautions: tuple[str, ...] = ()
+
+
+def _own_test_part(run: Run, bundle: Bundle, all_pictures: bool, on_event: OnEvent) -> _Pictures:
+    """The test part of ``run`` as far as its files have the bytes that they had; with ``all_pictures`` also what
+    training had left out of it."""
+    split = require_split(run, bundle)
+    members = split.members(Part.TEST)
     if not members:
         raise DataError(
             f"{run.folder} was trained without a test part. Name test pictures: genus evaluate {run.folder} DATA."
         )
-    if not any(member.path.exists() for member in members):
+    now = files_now([[member] for member in (*members, *(split.left_out if all_pictures else ()))])
+    if not now.same:
         raise DataError(
-            f"The test pictures of {run.folder} are no longer there (the first: {members[0].path}). "
+            f"The test pictures of {run.folder} are no longer there, or have changed (the first: {members[0].path}). "
             f"Name their place: genus evaluate {run.folder} DATA."
         )
-    return _candidates([Picture(member.path, member.label, group=member.group) for member in members])
+    told = tuple(now.cautions())
+    for caution in told:
+        on_event(Caution(caution))
+    candidates = [Candidate(member.path, member.label, member.group, member.sha256) for member in now.same]
+    return _Pictures(candidates, 0 if all_pictures else len(split.left_out), told)
 
 
-def _test_part_of(data: Path, on_event: OnEvent) -> list[Candidate]:
+def _test_part_of(data: Path, on_event: OnEvent) -> _Pictures:
+    """The pictures of ``data``: of its test part, where it has one."""
     catalog = scan(data, for_training=False)
     for caution in catalog.cautions:
         on_event(Caution(caution))
     if catalog.bad:
         on_event(Caution(f"{plural(len(catalog.bad), 'file')} cannot be read: {catalog.bad[0].path} for one."))
     test = [picture for picture in catalog.pictures if picture.part == Part.TEST]
-    return _candidates(test or catalog.pictures)
-
-
-def _candidates(pictures: Sequence[Picture]) -> list[Candidate]:
-    def digest(picture: Picture) -> str | None:
-        try:
-            with picture.path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            return None
-
-    digests = in_threads(digest, pictures, default_workers())
-    return [
-        Candidate(picture.path, picture.label, picture.group, sha256)
-        for picture, sha256 in zip(pictures, digests, strict=True)
-    ]
+    pictures = test or catalog.pictures
+    hashes = file_hashes([picture.path for picture in pictures])
+    return _Pictures(
+        [
+            Candidate(picture.path, picture.label, picture.group, sha256)
+            for picture, sha256 in zip(pictures, hashes, strict=True)
+        ]
+    )
 
 
 def _without_decided(
-    run: Run, bundle: Bundle, pictures: Sequence[Candidate], all_pictures: bool, on_event: OnEvent
-) -> tuple[list[Candidate], Provenance]:
+    run: Run, used: SplitHashes | None, pictures: _Pictures, all_pictures: bool, on_event: OnEvent
+) -> _Pictures:
     """Leave out what the run was trained on or decided by, and say so. Raises DataError when nothing is left."""
-    used = split_hashes_of(run, bundle)
     if used is None:
         on_event(
             Caution(
@@ -175,25 +192,32 @@ def _without_decided(
                 "the model was trained on these pictures."
             )
         )
-        return list(pictures), Provenance(checked=False)
-    parts = [used.part_of(picture.sha256) if picture.sha256 else None for picture in pictures]
-    decided = [part in (Part.TRAIN, Part.VAL) for part in parts]
-    sealed = sum(part == Part.TEST for part in parts)
-    count = sum(decided)
+        return pictures
+    left = [picture for picture in pictures.candidates if picture.part_in(used) not in DECIDING]
+    total, count = len(pictures.candidates), len(pictures.candidates) - len(left)
     if not count:
-        return list(pictures), Provenance(sealed=sealed)
-    told = f"{count} of {plural(len(pictures), 'picture')} took part in the training or the decisions of this run"
+        return pictures
+    told = f"{count} of {plural(total, 'picture')} took part in the training or the decisions of this run"
     if all_pictures:
         on_event(Caution(f"{told}, or of one that it descends from: the numbers are better than on new pictures."))
-        return list(pictures), Provenance(took_part=count, sealed=sealed)
-    if count == len(pictures):
+        return pictures
+    if not left:
         raise DataError(
             f"All {plural(count, 'picture')} took part in training or decisions of {run.folder} and can test "
             "nothing of it. Name other pictures, or add --all-pictures to see what it says about them."
         )
     on_event(Caution(f"{told}, or of one that it descends from: left out. --all-pictures includes them."))
-    left = [picture for picture, out in zip(pictures, decided, strict=True) if not out]
-    return left, Provenance(left_out=count, sealed=sealed)
+    return replace(pictures, candidates=left, left_out=pictures.left_out + count)
+
+
+def _provenance(
+    used: SplitHashes | None, candidates: Sequence[Candidate], left_out: int, tested: Sequence[int]
+) -> Provenance:
+    """Of the ``candidates`` with the places ``tested``."""
+    if used is None:
+        return Provenance(left_out=left_out, checked=False)
+    parts = [candidates[place].part_in(used) for place in tested]
+    return Provenance(left_out, sum(part in DECIDING for part in parts), parts.count(Part.TEST))
 
 
 def _subset(pictures: Sequence[Candidate], bundle: Bundle) -> Subset:

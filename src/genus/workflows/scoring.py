@@ -1,6 +1,6 @@
 """The answers of a run's Predictor to labelled pictures, held against the truth: the only way to a reported number."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from genus.workflows.dataset import Subset
 class Provenance:
     """What is known of the pictures behind a number: how many of them ``took_part`` in the training or the decisions of
     the run or of one that it descends from, how many such pictures were ``left_out``, and how many are of the run's
-    ``sealed`` test part. A picture is known by its bytes; not ``checked``: nobody knows any more."""
+    ``sealed`` test part. A picture is known by its bytes, and counts where it could be read and is of a class of the
+    model. Not ``checked``: nobody knows any more."""
 
     left_out: int = 0
     took_part: int = 0
@@ -55,7 +56,8 @@ class Scored:
     """The answers of ``bundle`` for the N pictures of ``subset``: ``logits`` N x classes, ``distances`` N from the
     nearest training picture and which are ``known`` (N bool), both None where the bundle has no index or no rule for
     that; how good they are, where the pictures come from, and whether they are further away from the training pictures
-    than those of validation were (None where that is not known)."""
+    than those of validation were (None where that is not known). ``unread`` is a sentence on further pictures that
+    cannot be read, or empty."""
 
     bundle: Bundle
     subset: Subset
@@ -65,12 +67,16 @@ class Scored:
     evaluation: Evaluation
     provenance: Provenance
     shift: DistributionShift | None
+    unread: str = ""
 
 
-def score(predictor: Predictor, subset: Subset, provenance: Provenance, on_event: OnEvent) -> Scored:
+def score(
+    predictor: Predictor, subset: Subset, provenance_of: Callable[[Sequence[int]], Provenance], on_event: OnEvent
+) -> Scored:
     """Ask ``predictor`` about the pictures of ``subset``, reading their files.
 
-    What cannot be read is left out, and said. Raises DataError when none can be read.
+    What cannot be read is left out, and said; ``provenance_of`` gets the places of the others in ``subset``. Raises
+    DataError when none can be read.
     """
     logits, distances, kept, failed = [], [], [], []
     for answer in predictor.answers(subset.paths):
@@ -83,10 +89,12 @@ def score(predictor: Predictor, subset: Subset, provenance: Provenance, on_event
         on_event(Progress("Testing", answer.index + 1, len(subset)))
     if not kept:
         raise DataError(f"None of the {len(subset)} test pictures can be read{f': {failed[0]}' if failed else ''}.")
+    unread = ""
     if failed:
-        on_event(Caution(f"{len(failed)} test pictures cannot be read and are left out; first: {failed[0]}."))
+        unread = f"{len(failed)} test pictures cannot be read and are left out; first: {failed[0]}."
+        on_event(Caution(unread))
     far = None if distances[0] is None else np.array(distances, np.float32)
-    return scored(predictor.bundle, subset.take(kept), provenance, np.stack(logits), far)
+    return scored(predictor.bundle, subset.take(kept), provenance_of(kept), np.stack(logits), far, unread)
 
 
 def score_features(
@@ -147,6 +155,7 @@ def scored(
     provenance: Provenance,
     logits: NDArray[np.float32],
     distances: NDArray[np.float32] | None,
+    unread: str = "",
 ) -> Scored:
     """Hold the answers of ``bundle`` for the pictures of ``subset`` against the truth."""
     known = known_answers(bundle, logits, distances)
@@ -163,7 +172,7 @@ def scored(
     if bundle.evidence and distances is not None:
         before = bundle.evidence
         shift = distribution_shift(before.distances, distances, before.groups, subset.groups)
-    return Scored(bundle, subset, logits, distances, known, evaluation, provenance, shift)
+    return Scored(bundle, subset, logits, distances, known, evaluation, provenance, shift, unread)
 
 
 def labels_named(predictor: Predictor, subset: Subset, on_event: OnEvent, task: str) -> dict[int, int]:

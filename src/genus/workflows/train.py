@@ -2,6 +2,7 @@
 
 import platform
 import time
+from collections.abc import Sized
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -101,7 +102,7 @@ def _train(
     write_curves(run, learnt.history)
     tell_missing_glyphs(dataset.classes, on_event)
     if scored:
-        write_report(run, "", scored, dataset.split, seconds)
+        write_report(run, "", scored, dataset.split, told, seconds)
     run.finish()
     return TrainResult(run.folder, dataset.classes, test, provenance, told, learnt.history, time.monotonic() - begun)
 
@@ -132,11 +133,14 @@ def _test(folder: Path, dataset: Dataset, compute: Compute, learnt: Learnt, on_e
         on_event(Caution("There is no test picture: the accuracy of this model is not known."))
         return None
     predictor = Predictor(load_bundle(folder), device=str(compute.device), workers=compute.workers)
-    provenance = Provenance(left_out=len(dataset.split.left_out))
+
+    def provenance_of(kept: Sized) -> Provenance:
+        return Provenance(left_out=len(dataset.split.left_out), sealed=len(kept))
+
     if learnt.features_of is None:
-        return score(predictor, dataset.subset(Part.TEST), provenance, on_event)
+        return score(predictor, dataset.subset(Part.TEST), provenance_of, on_event)
     rows, kept = learnt.features_of(members, "Testing")
-    return score_features(predictor, dataset.subset(Part.TEST).take(kept), provenance, rows[:])
+    return score_features(predictor, dataset.subset(Part.TEST).take(kept), provenance_of(kept), rows[:])
 
 
 def _record(

@@ -98,13 +98,20 @@ def write_curves(run: Run, history: Iterable[Result]) -> None:
         run.write(CURVES_PNG, curves_png(epochs, best.epoch if best else None))
 
 
-def write_report(run: Run, out: str, scored: Scored, split: Split | None, seconds: float | None = None) -> None:
+def write_report(
+    run: Run,
+    out: str,
+    scored: Scored,
+    split: Split | None,
+    cautions: Sequence[str],
+    seconds: float | None = None,
+) -> None:
     """report.html about the answers of ``run`` that ``scored`` holds.
 
-    ``split`` is that of the run, where it is still there; ``seconds`` the time of the training, where the bundle does
-    not know it yet. Raises MachineError.
+    ``split`` is that of the run, where it is still there; ``cautions`` say what changes how the accuracy must be read;
+    ``seconds`` is the time of the training, where the bundle does not know it yet. Raises MachineError.
     """
-    run.write(f"{out}{REPORT}", render(_report(run, scored, split or Split((), 0), seconds)))
+    run.write(f"{out}{REPORT}", render(_report(run, scored, split or Split((), 0), cautions, seconds)))
 
 
 def result_html(folder: Path, sentence: str, cautions: Sequence[str] = ()) -> str:
@@ -114,7 +121,7 @@ def result_html(folder: Path, sentence: str, cautions: Sequence[str] = ()) -> st
     return f"<p>{told}<br>Report: <code>{place}/{REPORT}</code></p>"
 
 
-def _report(run: Run, scored: Scored, split: Split, seconds: float | None) -> Report:
+def _report(run: Run, scored: Scored, split: Split, cautions: Sequence[str], seconds: float | None) -> Report:
     bundle, test, answers = scored.bundle, scored.evaluation, Answers(scored)
     record = {"seconds": seconds, **bundle.record}
     pictures, worst, uncertain = shown_pictures(answers), answers.worst(), answers.least_certain()
@@ -125,7 +132,7 @@ def _report(run: Run, scored: Scored, split: Split, seconds: float | None) -> Re
         n=test.n,
         accuracy=_interval(test.accuracy),
         sentence=_sentence(test),
-        cautions=tuple(cautions(scored, split)),
+        cautions=tuple(cautions),
         classes=bundle.classes,
         confusion=tuple(map(tuple, test.confusion.tolist())),
         pictures=pictures,
@@ -162,6 +169,8 @@ def _sentence(test: Evaluation) -> str:
 def cautions(scored: Scored, split: Split | None) -> Iterator[str]:
     """What changes how the accuracy must be read. ``split`` is that of the run, where it is still there."""
     split = split or Split((), 0)
+    if scored.unread:
+        yield scored.unread
     if scored.provenance.took_part or not scored.provenance.checked:
         yield f"The numbers are from {scored.evaluation.n} pictures{scored.provenance.claim}."
     if told := shift_caution(scored):

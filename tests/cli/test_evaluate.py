@@ -1,0 +1,98 @@
+"""``genus evaluate``: the numbers are of the pictures that they are said to be of, and nothing else is counted."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genus.demo import draw
+from tests.cli.conftest import Genus, members, moved
+
+
+@pytest.fixture
+def own(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the shared run: an evaluation writes into it."""
+    return shutil.copytree(trained, tmp_path / "own")
+
+
+@pytest.fixture
+def data(own: Path, drawn: Path, tmp_path: Path) -> Path:
+    """A copy of the pictures, on which ``own`` was trained."""
+    return moved(own, shutil.copytree(drawn, tmp_path / "data"))
+
+
+def metrics(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def page(folder: Path) -> str:
+    return (folder / "report.html").read_text()
+
+
+def test_evaluation_says_what_training_said(genus: Genus, own: Path) -> None:
+    before = metrics(own)
+    assert before["provenance"] == {
+        "left_out": 0,
+        "took_part": 0,
+        "sealed": len(members(own, "test")),
+        "checked": True,
+    }
+    assert genus("evaluate", own).code == 0
+    after = metrics(own)
+    test = [found.pop("test") for found in (before, after)]
+    assert after == before
+    for exact in ("n", "groups", "accuracy", "top_k", "confusion", "per_class", "known"):
+        assert test[0][exact] == test[1][exact]
+    assert test[1]["log_loss"] == pytest.approx(test[0]["log_loss"], rel=1e-4)
+
+
+def test_test_pictures_that_are_gone_or_were_replaced(genus: Genus, own: Path, data: Path) -> None:
+    """Behind the name of one lies a training picture, behind another a new one; a third is gone."""
+    first, second, third, *rest = (data / member["path"] for member in members(own, "test"))
+    shutil.copy(data / members(own, "train")[0]["path"], first)
+    draw("rose", 400, size=80).save(second)
+    third.unlink()
+    result = genus("evaluate", own)
+    assert result.code == 0, result.err
+    assert f"on {len(rest)} pictures that took part in no decision." in result.out
+    assert metrics(own)["provenance"]["sealed"] == metrics(own)["test"]["n"] == len(rest)
+    changed = f"2 test pictures left out, {first} for one: its bytes are no longer those of the split."
+    gone = f"1 test picture left out, {third} for one: it can no longer be read."
+    for said in (changed, gone):
+        assert f"Caution: {said}" in result.out
+        assert said in result.err
+        assert said in metrics(own)["cautions"]
+        assert said in page(own)
+    for path in rest:
+        shutil.copy(first, path)
+    result = genus("evaluate", own)
+    assert result.code == 3
+    assert f"Name their place: genus evaluate {own} DATA" in result.err
+
+
+def test_only_what_was_tested_is_counted(genus: Genus, own: Path, data: Path) -> None:
+    """Of three classes two have other names now, and some files cannot be decoded."""
+    for species in ("rose", "tulip"):
+        (data / species).rename(data / f"{species}s")
+    daisies = {member["path"]: member for member in members(own, "train", "val", "test") if member["label"] == "daisy"}
+    broken = [next(path for path in daisies if daisies[path]["part"] == part) for part in ("train", "test")]
+    for path in broken:
+        (data / path).write_bytes((data / path).read_bytes()[:200])
+    parts = [member["part"] for path, member in daisies.items() if path not in broken]
+    took_part = len(parts) - parts.count("test")
+    result = genus("evaluate", own, data, "--all-pictures")
+    assert result.code == 0, result.err
+    assert f"on {len(parts)} pictures, {took_part} of which the model was trained on" in result.out
+    found = metrics(own / "evaluate-data")
+    assert found["test"]["n"] == len(parts)
+    assert found["provenance"] == {
+        "left_out": 0,
+        "took_part": took_part,
+        "sealed": parts.count("test"),
+        "checked": True,
+    }
+    unread = "2 test pictures cannot be read and are left out"
+    assert any(said.startswith(unread) for said in found["cautions"])
+    assert unread in page(own / "evaluate-data")
