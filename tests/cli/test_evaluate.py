@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from genus.demo import draw
-from tests.cli.conftest import Genus, members, moved
+from tests.cli.conftest import FAST, SPECIES, Genus, members, moved
 
 
 @pytest.fixture
@@ -96,3 +96,31 @@ def test_only_what_was_tested_is_counted(genus: Genus, own: Path, data: Path) ->
     unread = "2 test pictures cannot be read and are left out"
     assert any(said.startswith(unread) for said in found["cautions"])
     assert unread in page(own / "evaluate-data")
+
+
+@pytest.fixture(scope="module")
+def parted(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in parts, with copies of training pictures in its test part."""
+    data = tmp_path_factory.mktemp("parted") / "flowers"
+    for species in SPECIES:
+        for number, picture in enumerate(sorted((drawn / species).iterdir())):
+            place = data / ("test" if number < 8 else "val" if number < 12 else "train") / species
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(picture, place)
+        shutil.copy(picture, data / "test" / species / "copy.jpg")
+    return data
+
+
+def test_cautions_are_about_the_numbers_beside_them(genus: Genus, parted: Path, tmp_path: Path) -> None:
+    run, other = tmp_path / "run", tmp_path / "other"
+    assert genus("train", parted, "--out", run, "--epochs", 2, *FAST).code == 0
+    for species in SPECIES:
+        (other / species).mkdir(parents=True)
+        for number in range(300, 304):
+            draw(species, number, size=80).save(other / species / f"{number}.jpg")
+    for arguments, folder in (([run], run), ([run, other], run / "evaluate-other")):
+        result = genus("evaluate", *arguments)
+        assert result.code == 0, result.err
+        assert "took part in no decision" in result.out
+        for told in (result.out, page(folder), *metrics(folder)["cautions"]):
+            assert "byte-identical" not in told

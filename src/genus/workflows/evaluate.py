@@ -104,7 +104,7 @@ def evaluate_run(
     if test and provenance.sealed:
         here.log_opening("evaluate", test.n, test.accuracy.value)
     val = here.read_json(METRICS).get("val") if data is None else None
-    told = (*pictures.cautions, *cautions(scored, split)) if scored else ()
+    told = (*pictures.cautions, *cautions(scored, split, own=data is None)) if scored else ()
     stored = here.try_to_write(
         lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, told, unknown_classes, data)
     )

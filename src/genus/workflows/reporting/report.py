@@ -166,8 +166,9 @@ def _sentence(test: Evaluation) -> str:
     return told
 
 
-def cautions(scored: Scored, split: Split | None) -> Iterator[str]:
-    """What changes how the accuracy must be read. ``split`` is that of the run, where it is still there."""
+def cautions(scored: Scored, split: Split | None, *, own: bool = True) -> Iterator[str]:
+    """What changes how the accuracy must be read. ``split`` is that of the run, where it is still there; ``own``: is
+    its test part what was tested?"""
     split = split or Split((), 0)
     if scored.unread:
         yield scored.unread
@@ -175,8 +176,11 @@ def cautions(scored: Scored, split: Split | None) -> Iterator[str]:
         yield f"The numbers are from {scored.evaluation.n} pictures{scored.provenance.claim}."
     if told := shift_caution(scored):
         yield told
-    yield from leak_cautions(split.pictures)
-    yield from label_cautions(split.pictures)
+    if own:
+        tested = set(scored.subset.paths)
+        behind = [member for member in split.pictures if member.part != Part.TEST or member.path in tested]
+        yield from leak_cautions(behind)
+        yield from label_cautions(behind)
     test = scored.evaluation
     if test.n < FEW_TEST:
         yield f"There are only {test.n} test pictures: the interval is wide."
