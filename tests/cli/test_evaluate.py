@@ -124,3 +124,17 @@ def test_cautions_are_about_the_numbers_beside_them(genus: Genus, parted: Path, 
         assert "took part in no decision" in result.out
         for told in (result.out, page(folder), *metrics(folder)["cautions"]):
             assert "byte-identical" not in told
+
+
+def test_of_a_folder_in_parts_only_the_test_part_is_taken_and_that_is_said(
+    genus: Genus, own: Path, parted: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    rows = [f"{path},{path.parent.name},{path.parts[-3]}" for path in sorted(parted.rglob("*.jpg"))]
+    table.write_text("\n".join(["path,label,split", *rows]))
+    for data in (parted, table):
+        result = genus("evaluate", own, data)
+        assert f"Of {data} only its test part is taken: 27 of 93 pictures. --all-pictures takes all." in result.err
+        everything = genus("evaluate", own, data, "--all-pictures")
+        assert "on 93 pictures, " in everything.out
+        assert "only its test part" not in everything.err

@@ -68,7 +68,8 @@ def evaluate_run(
     device: str = "auto",
     on_event: OnEvent = ignore_events,
 ) -> EvaluateResult:
-    """Evaluate on the run's own test part, or on the pictures of ``data`` (its ``test`` part where it has one). Of the own test part, files count that still have the bytes of the split.
+    """Evaluate on the run's own test part, or on the pictures of ``data`` (its ``test`` part where it has one, unless
+    ``all_pictures``). Of the own test part, files count that still have the bytes of the split.
 
     Pictures that the run, or one that it descends from, was trained on or decided by are left out, unless
     ``all_pictures``; they are known by their bytes, wherever they lie. Classes are matched by name; of pictures of
@@ -83,7 +84,9 @@ def evaluate_run(
     here.require_finished()
     bundle = load_bundle(run)
     used, split = split_hashes_of(here, bundle), here.split(data_root(bundle))
-    found = _test_part_of(data, on_event) if data else _own_test_part(here, bundle, all_pictures, on_event)
+    found = (
+        _test_part_of(data, all_pictures, on_event) if data else _own_test_part(here, bundle, all_pictures, on_event)
+    )
     pictures = _without_decided(here, used, found, all_pictures, on_event)
     predictor = Predictor(bundle, device=device)
     out = here.evaluation_folder(data) if data else ""
@@ -163,15 +166,23 @@ def _own_test_part(run: Run, bundle: Bundle, all_pictures: bool, on_event: OnEve
     return _Pictures(candidates, 0 if all_pictures else len(split.left_out), told)
 
 
-def _test_part_of(data: Path, on_event: OnEvent) -> _Pictures:
-    """The pictures of ``data``: of its test part, where it has one."""
+def _test_part_of(data: Path, all_pictures: bool, on_event: OnEvent) -> _Pictures:
+    """The pictures of ``data``: of its test part, where it has one, unless ``all_pictures``."""
     catalog = scan(data, for_training=False)
     for caution in catalog.cautions:
         on_event(Caution(caution))
     if catalog.bad:
         on_event(Caution(f"{plural(len(catalog.bad), 'file')} cannot be read: {catalog.bad[0].path} for one."))
-    test = [picture for picture in catalog.pictures if picture.part == Part.TEST]
-    pictures = test or catalog.pictures
+    pictures = catalog.pictures
+    test = [picture for picture in pictures if picture.part == Part.TEST]
+    if not all_pictures and 0 < len(test) < len(pictures):
+        on_event(
+            Note(
+                f"Of {data} only its test part is taken: {len(test)} of {len(pictures)} pictures. "
+                "--all-pictures takes all."
+            )
+        )
+        pictures = tuple(test)
     hashes = file_hashes([picture.path for picture in pictures])
     return _Pictures(
         [
