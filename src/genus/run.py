@@ -187,7 +187,7 @@ class Run:
             self._write_toml({key: value for key, value in values.items() if key not in ("out", "resume")})
 
     def update_config(self, **chosen: Any) -> None:
-        """Put what was measured into the config, so that a repeated or resumed run does not measure again."""
+        """Put what was chosen or measured into the config, so that a repeated or resumed run need not do so again."""
         self._write_toml({**self.config(), **chosen})
 
     def _write_toml(self, values: dict[str, Any]) -> None:
