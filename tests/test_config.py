@@ -101,6 +101,8 @@ def test_keys_of_a_file_may_be_spelled_like_the_flags(toml: Path, tmp_path: Path
         ({"image_size": 2049}, None, "", "--image-size cannot be 2049"),
         ({"minutes": 0}, None, "", "--minutes cannot be 0.0"),
         ({}, None, "minutes = inf", "--minutes cannot be inf"),
+        ({"max_error": 1e-320}, None, "", "--max-error cannot be 1e-320"),
+        ({"max_error": 1}, None, "", "--max-error cannot be 1.0"),
         ({"workers": 0}, None, "", "--workers cannot be 0"),
         ({"workers": 257}, None, "", "--workers cannot be 257"),
         ({"seed": -1}, None, "", "--seed cannot be -1"),
@@ -136,7 +138,7 @@ def test_files_that_are_none(tmp_path: Path, toml: Path) -> None:
     [
         {"epochs": 1, "batch_size": 1, "lr": 1e-12, "lrf": 0.0, "image_size": 32, "minutes": 0.01, "workers": 1},
         {"lr": 9.99, "lrf": 1.0, "image_size": 2048, "workers": 256, "seed": 2**31 - 1, "minutes": 1e6},
-        {"lr": 1, "lrf": 0, "minutes": 5},
+        {"lr": 1, "lrf": 0, "minutes": 5, "max_error": 1e-6},
     ],
 )
 def test_the_edges_of_the_ranges_are_allowed(values: dict[str, Any]) -> None:

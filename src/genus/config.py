@@ -75,7 +75,7 @@ class TrainConfig:
         _require(self.cv is None or 2 <= self.cv <= 100, "cv", self.cv, "2 to 100")
         if self.cv and self.weights == "none":
             raise UsageError("--cv works on features of a pretrained network; --weights none leaves it none.")
-        _require(0 < self.max_error < 1, "max-error", self.max_error, "above 0 and below 1")
+        require_max_error(self.max_error)
         _require(self.minutes is None or 0 < self.minutes < math.inf, "minutes", self.minutes, "above 0 and finite")
         _require(self.workers is None or 1 <= self.workers <= 256, "workers", self.workers, "1 to 256")
         _require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
@@ -178,6 +178,11 @@ def _as_measured(stored: Mapping[str, Any]) -> dict[str, Any]:
     options = dict(stored)
     measured = options.pop(MEASURED, None)
     return options if measured is None else {**options, "epochs": measured, "minutes": None}
+
+
+def require_max_error(share: float) -> None:
+    """Raise UsageError for what is no share of errors that pictures can show: one in a million takes three million."""
+    _require(1e-6 <= share < 1, "max-error", share, "at least 0.000001 and below 1")
 
 
 def flag_name(key: str) -> str:
