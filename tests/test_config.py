@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genus.config import CONFIG, PRESETS, TrainConfig, compose
+from genus.config import CONFIG, MEASURED, PRESETS, TrainConfig, compose
 from genus.errors import UsageError
 from genus.run import Run
 from genus.types import AugmentName, HeadName, PrecisionName
@@ -101,6 +101,8 @@ def test_keys_of_a_file_may_be_spelled_like_the_flags(toml: Path, tmp_path: Path
         ({"image_size": 2049}, None, "", "--image-size cannot be 2049"),
         ({"minutes": 0}, None, "", "--minutes cannot be 0.0"),
         ({}, None, "minutes = inf", "--minutes cannot be inf"),
+        ({"max_error": 1e-320}, None, "", "--max-error cannot be 1e-320"),
+        ({"max_error": 1}, None, "", "--max-error cannot be 1.0"),
         ({"workers": 0}, None, "", "--workers cannot be 0"),
         ({"workers": 257}, None, "", "--workers cannot be 257"),
         ({"seed": -1}, None, "", "--seed cannot be -1"),
@@ -136,7 +138,7 @@ def test_files_that_are_none(tmp_path: Path, toml: Path) -> None:
     [
         {"epochs": 1, "batch_size": 1, "lr": 1e-12, "lrf": 0.0, "image_size": 32, "minutes": 0.01, "workers": 1},
         {"lr": 9.99, "lrf": 1.0, "image_size": 2048, "workers": 256, "seed": 2**31 - 1, "minutes": 1e6},
-        {"lr": 1, "lrf": 0, "minutes": 5},
+        {"lr": 1, "lrf": 0, "minutes": 5, "max_error": 1e-6},
     ],
 )
 def test_the_edges_of_the_ranges_are_allowed(values: dict[str, Any]) -> None:
@@ -234,7 +236,34 @@ def test_other_options_than_the_runs_are_listed(tmp_path: Path) -> None:
 def test_which_run_is_to_go_on(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--resume needs --out"):
         compose({"resume": True})
-    assert compose({"resume": True, "out": tmp_path}) == TrainConfig(resume=True, out=tmp_path)  # nothing there yet
+    for out in (tmp_path, tmp_path / "mistyped"):
+        with pytest.raises(UsageError, match=r"There is no run in .* to go on with; leave --resume out"):
+            compose({"resume": True, "out": out})
+
+
+@pytest.mark.parametrize("damaged", ["", "lr = ", "lr = 0.5\n", 'data = "d"\nlr = "a"\n', "data = 1\nfoo = 2\n", "\0"])
+def test_a_run_whose_options_are_lost_cannot_go_on(damaged: str, tmp_path: Path) -> None:
+    """It is not taken for a run with the defaults."""
+    (tmp_path / CONFIG).write_text(damaged)
+    with pytest.raises(UsageError, match=r"its config.toml, which holds its options, is damaged. Restore a copy"):
+        compose({"resume": True, "out": tmp_path, "data": "d", "epochs": 3})
+
+
+def test_a_run_with_minutes_goes_on_and_is_repeated_with_the_epochs_that_fitted(tmp_path: Path) -> None:
+    flags = {"data": "photos", "epochs": 400, "minutes": 0.5}
+    again = {"out": tmp_path, "resume": True}
+    interrupted(compose(flags), tmp_path)
+    before = compose({**flags, **again})
+    assert (before.epochs, before.minutes) == (400, 0.5)  # killed before it had measured
+    Run(tmp_path).update_config(**{MEASURED: 13})
+    for same in ({}, flags, {"epochs": 13}):
+        found = compose({**same, **again})
+        assert (found.epochs, found.minutes) == (13, None)
+    assert compose(again, file=tmp_path / CONFIG) == found
+    repeated = compose({}, file=tmp_path / CONFIG)
+    assert (repeated.epochs, repeated.minutes) == (13, None)
+    with pytest.raises(UsageError, match=r"--epochs \(the run: 400, given: 5\)\. Leave"):
+        compose({**flags, **again, "epochs": 5})
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX only")

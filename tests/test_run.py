@@ -2,7 +2,9 @@
 
 import json
 import multiprocessing
+import os
 from collections.abc import Generator
+from dataclasses import asdict
 from multiprocessing.synchronize import Event as Signal
 from pathlib import Path
 
@@ -11,11 +13,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from genus.config import CONFIG, TrainConfig
 from genus.errors import DataError, MachineError, ModelError, UsageError
-from genus.run import BAD_FILES, HISTORY, TEST_LOG, Result, Run
+from genus.run import BAD_FILES, CROSS_VALIDATION, HISTORY, LABEL_ERRORS, LEARNING_CURVE, TEST_LOG, Result, Run
+from genus.stored import Metrics
 from genus.training.head import Trial
 from genus.types import Caution, EpochResult, Event, Note, best_epoch, ignore_events
 
 MODEL = "vgg11"
+SIDE_FILES = (CONFIG, "metrics.json", "split.json", LABEL_ERRORS, HISTORY, TEST_LOG, CROSS_VALIDATION, LEARNING_CURVE)
 
 
 def epoch(number: int, loss: float | None = 0.5, accuracy: float | None = 0.8) -> EpochResult:
@@ -179,12 +183,39 @@ def test_damage_costs_the_file_not_the_command(tmp_path: Path) -> None:
     run.append(TEST_LOG, {"command": "compare"})
     assert [line["command"] for line in run.openings()] == ["train", "compare"]
     for damaged in (b"\xff\xfe\x00", b"[" * 100_000, b"{}[", b"7", b"\x00"):
-        for name in (CONFIG, "metrics.json", "split.json", "label_errors.csv", HISTORY, TEST_LOG):
+        for name in (
+            CONFIG,
+            "metrics.json",
+            "split.json",
+            LABEL_ERRORS,
+            HISTORY,
+            TEST_LOG,
+            CROSS_VALIDATION,
+            LEARNING_CURVE,
+        ):
             (tmp_path / name).write_bytes(damaged)
-        assert (run.read_json("metrics.json"), run.split(tmp_path), run.history()) == ({}, None, [])
-        assert run.openings() == []
+        assert (run.metrics(), run.split(tmp_path), run.history(), run.openings()) == (Metrics(), None, [], [])
+        assert (run.cross_validation(), run.learning_curve(), run.label_errors()) == (None, None, [])
         assert isinstance(run.config(), dict)
-        assert isinstance(run.read_table("label_errors.csv"), list)
-    assert any(
-        "metrics.json cannot be read and is not used" in event.text for event in events if isinstance(event, Caution)
-    )
+    told = [event.text for event in events if isinstance(event, Caution)]
+    for name in ("metrics.json", CROSS_VALIDATION, LEARNING_CURVE, HISTORY):
+        assert any(f"{name} cannot be read and is not used: " in text for text in told)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX only")
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    events: list[Event] = []
+    run = Run(tmp_path, events.append)
+    for name in ("metrics.json", "split.json"):
+        os.mkfifo(tmp_path / name)
+    assert (run.metrics(), run.split(tmp_path)) == (Metrics(), None)
+    assert [event.text.split(": ")[-1] for event in events if isinstance(event, Caution)] == ["it is a pipe"] * 2
+
+
+def test_a_resumed_run_goes_on_without_a_history_that_is_damaged(tmp_path: Path) -> None:
+    events: list[Event] = []
+    run = Run(tmp_path, events.append)
+    run.write(HISTORY, json.dumps(asdict(epoch(1)) | {"epoch": "1"}) + "\n")
+    assert run.log_training(training(epoch(2)), ignore_events)[0] == (epoch(2),)
+    assert len(lines(tmp_path)) == 1
+    assert any(isinstance(event, Caution) and "'epoch' of it cannot be '1'" in event.text for event in events)

@@ -19,6 +19,7 @@ from genus.files import irregular, require_regular_file
 from genus.types import AugmentName, EngineName, HeadName, PrecisionName
 
 CONFIG = "config.toml"  # in a run folder: the options as resolved
+MEASURED = "measured_epochs"  # in this file, beside the options as given: how many epochs fitted into --minutes
 Group = Literal["Run", "Data", "Model", "Training", "Evaluation", "Machine"]
 
 
@@ -74,7 +75,7 @@ class TrainConfig:
         _require(self.cv is None or 2 <= self.cv <= 100, "cv", self.cv, "2 to 100")
         if self.cv and self.weights == "none":
             raise UsageError("--cv works on features of a pretrained network; --weights none leaves it none.")
-        _require(0 < self.max_error < 1, "max-error", self.max_error, "above 0 and below 1")
+        require_max_error(self.max_error)
         _require(self.minutes is None or 0 < self.minutes < math.inf, "minutes", self.minutes, "above 0 and finite")
         _require(self.workers is None or 1 <= self.workers <= 256, "workers", self.workers, "1 to 256")
         _require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
@@ -119,9 +120,10 @@ def compose(flags: Mapping[str, Any], preset: str | None = None, file: Path | No
     """Flags over the TOML ``file`` over the ``preset`` over the defaults. ``flags`` holds only what the user gave.
 
     With ``resume``, the run in ``out`` goes on with its own options. Raises UsageError for an unknown preset or key
-    (naming the nearest), a wrong type, a value out of range, and for options that differ from those of the run.
+    (naming the nearest), a wrong type, a value out of range, for options that differ from those of the run, and where
+    there is no run to go on.
     """
-    from_file = read_toml(file) if file else {}
+    from_file = _as_measured(read_toml(file)) if file else {}
     named = from_file.pop("preset", None)
     preset = named if preset is None else preset
     if preset is not None and (not isinstance(preset, str) or preset not in PRESETS):
@@ -134,28 +136,53 @@ def compose(flags: Mapping[str, Any], preset: str | None = None, file: Path | No
         return TrainConfig(**given)
     if given.get("out") is None:
         raise UsageError("--resume needs --out: which run is to go on?")
-    stored = given["out"] / CONFIG
-    return resume_options(given, read_toml(stored)) if stored.exists() else TrainConfig(**given)
+    return _resumed(given, given["out"])
 
 
-def resume_options(given: Mapping[str, Any], stored: Mapping[str, Any]) -> TrainConfig:
-    """The options of an interrupted run, from its config.toml (``stored``); where to find it (``out``) is ``given``.
+def _resumed(given: Mapping[str, Any], out: Path) -> TrainConfig:
+    """The options of the interrupted run in ``out``, from its config.toml, from which ``given`` ones must not differ.
 
-    A given "auto" leaves the run its choice. Raises UsageError with a list where given options differ from the run's.
+    A given "auto" leaves the run its choice. Raises UsageError with a list where given options differ from the run's,
+    and where there is no run, or none that can go on.
     """
-    own = {**_converted(stored), "out": given.get("out"), "resume": True}
-    config = TrainConfig(**own)
+    if not (out / CONFIG).exists():
+        raise UsageError(f"There is no run in {out} to go on with; leave --resume out to start one.")
+    try:
+        stored = read_toml(out / CONFIG)
+        if "data" not in stored:
+            raise UsageError("It does not name the data.")
+        started = TrainConfig(**_converted({key: value for key, value in stored.items() if key != MEASURED}))
+        config = TrainConfig(**{**_converted(_as_measured(stored)), "out": out, "resume": True})
+    except UsageError as error:
+        raise UsageError(
+            f"The run in {out} cannot go on: its {CONFIG}, which holds its options, is damaged. Restore a copy of it, "
+            f"or start a new run in another --out. What is wrong: {error}"
+        ) from error
     different = [
-        f"--{flag_name(key)} (the run: {_told(getattr(config, key))}, given: {_told(value)})"
+        f"--{flag_name(key)} (the run: {_told(getattr(started, key))}, given: {_told(value)})"
         for key, value in given.items()
-        if key not in ("out", "resume") and value != "auto" and not _same(value, getattr(config, key))
+        if key not in ("out", "resume") and value != "auto"
+        if not any(_same(value, getattr(own, key)) for own in (started, config))
     ]
     if different:
         raise UsageError(
-            f"The run in {config.out} was started with other options: {'; '.join(different)}. "
+            f"The run in {out} was started with other options: {'; '.join(different)}. "
             "Leave them out to go on with it, or start a new run in another --out."
         )
     return config
+
+
+def _as_measured(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The options in the config of a run, with the epochs that fitted into --minutes in its place, where it had come to
+    measure them: a run that goes on or is repeated has as many."""
+    options = dict(stored)
+    measured = options.pop(MEASURED, None)
+    return options if measured is None else {**options, "epochs": measured, "minutes": None}
+
+
+def require_max_error(share: float) -> None:
+    """Raise UsageError for what is no share of errors that pictures can show: one in a million takes three million."""
+    _require(1e-6 <= share < 1, "max-error", share, "at least 0.000001 and below 1")
 
 
 def flag_name(key: str) -> str:
@@ -164,8 +191,8 @@ def flag_name(key: str) -> str:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The options in a TOML file, by field name, and "preset" where it is there. Raises UsageError, also for a key that
-    is no option, naming the nearest."""
+    """The options in a TOML file, by field name, and "preset" and ``MEASURED`` where they are there. Raises UsageError,
+    also for a key that is no option, naming the nearest."""
     try:
         require_regular_file(path)
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -177,7 +204,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     values = {}
     for key, value in content.items():
         name = {"from": "from_run"}.get(key, key.replace("-", "_"))
-        if name not in known:
+        if name not in known and name != MEASURED:
             raise UsageError(f"{path} has an unknown key '{key}'.{nearest(name, known)}")
         values[name] = value
     return values

@@ -7,8 +7,6 @@ A file that is damaged costs only what it says: reading it gives what an absent 
 """
 
 import contextlib
-import csv
-import io
 import itertools
 import json
 import os
@@ -28,7 +26,17 @@ from genus.config import CONFIG, TrainConfig
 from genus.data.split import Split
 from genus.description import DESCRIPTION
 from genus.errors import DataError, MachineError, ModelError, UsageError
-from genus.files import atomic, is_leftover, json_text, make_folder, probe_writable, remove_leftovers
+from genus.files import atomic, irregular, is_leftover, json_text, make_folder, probe_writable, remove_leftovers
+from genus.stored import (
+    CrossValidation,
+    Curve,
+    DoubtfulLabel,
+    Metrics,
+    csv_rows,
+    doubtful_labels,
+    from_json,
+    results,
+)
 from genus.training.head import Trial
 from genus.training.tensorboard import open_tensorboard
 from genus.types import Caution, EpochResult, Note, OnEvent, ignore_events
@@ -179,7 +187,7 @@ class Run:
             self._write_toml({key: value for key, value in values.items() if key not in ("out", "resume")})
 
     def update_config(self, **chosen: Any) -> None:
-        """Put what was measured into the config, so that a repeated or resumed run does not measure again."""
+        """Put what was chosen or measured into the config, so that a repeated or resumed run need not do so again."""
         self._write_toml({**self.config(), **chosen})
 
     def _write_toml(self, values: dict[str, Any]) -> None:
@@ -252,11 +260,7 @@ class Run:
         names = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
         folders = (f"evaluate-{data.resolve().name}{name}/" for name in names)
         same = (str(data.resolve()), None)
-        return next(
-            folder
-            for folder in folders
-            if not (self / folder).exists() or self.read_json(f"{folder}{METRICS}").get("data") in same
-        )
+        return next(folder for folder in folders if not (self / folder).exists() or self.metrics(folder).data in same)
 
     def require_finished(self) -> None:
         """Raise ModelError, with advice, where there is no finished run."""
@@ -274,8 +278,27 @@ class Run:
 
     def history(self) -> list[Result]:
         """The results in ``metrics.jsonl``. A line that was cut off is the last one, and counts as not written."""
-        nothing: list[Result] = []
-        return self._read(HISTORY, lambda content: list(_results(content.decode(errors="replace"))), nothing)
+        return self._read(HISTORY, results, [])
+
+    def metrics(self, folder: str = "") -> Metrics:
+        """What ``metrics.json`` says, that of the run or of an ``evaluation_folder``."""
+        return self._read(f"{folder}{METRICS}", lambda content: from_json(Metrics, content), Metrics())
+
+    def cross_validation(self) -> CrossValidation | None:
+        """What ``cross_validation.json`` says."""
+        return self._read(CROSS_VALIDATION, lambda content: from_json(CrossValidation, content), None)
+
+    def learning_curve(self) -> Curve | None:
+        """What ``learning_curve.json`` says."""
+        return self._read(LEARNING_CURVE, lambda content: from_json(Curve, content), None)
+
+    def label_errors(self) -> list[DoubtfulLabel]:
+        """The rows of ``label_errors.csv``."""
+        return self._read(LABEL_ERRORS, doubtful_labels, [])
+
+    def bad_files(self) -> list[dict[str, str]]:
+        """The rows of ``bad_files.csv``."""
+        return self._read(BAD_FILES, csv_rows, [])
 
     def openings(self) -> list[dict[str, Any]]:
         """When the test part was opened, by which command."""
@@ -303,17 +326,11 @@ class Run:
         """Who was on which side, the paths below the data folder ``root``; None where the file is gone or damaged."""
         return self._read(SPLIT, lambda content: Split.from_json(json.loads(content), root), None)
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """The object in ``name``; empty where the file is gone or damaged."""
-        return self._read(name, lambda content: dict(json.loads(content)), {})
-
-    def read_table(self, name: str) -> list[dict[str, str]]:
-        """The rows of a CSV file; none where it is gone or damaged."""
-        return self._read(name, _csv_rows, [])
-
     def _read(self, name: str, parse: Callable[[bytes], Value], otherwise: Value) -> Value:
         path = self / name
         try:
+            if kind := irregular(path):
+                raise ValueError(f"it is {kind}")
             return parse(path.read_bytes())
         except FileNotFoundError:
             return otherwise
@@ -341,22 +358,6 @@ def _next_free(config: TrainConfig, model: str) -> Path:
     stem = f"{data.stem if data.is_file() else data.name}-{model.replace(':', '-').replace('/', '-')}"
     names = (Path("runs") / f"{stem}-{number}" for number in itertools.count(1))
     return next(folder for folder in names if not folder.exists())
-
-
-def _results(text: str) -> Iterator[Result]:
-    for line in text.splitlines():
-        try:
-            values = json.loads(line)
-            yield EpochResult(**values) if "epoch" in values else Trial(**values)
-        except (ValueError, TypeError):
-            return
-
-
-def _csv_rows(content: bytes) -> list[dict[str, str]]:
-    rows = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
-    if any(None in row or None in row.values() for row in rows):
-        raise ValueError("its rows have different lengths")
-    return rows
 
 
 def _toml(value: Any) -> str:

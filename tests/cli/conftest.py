@@ -1,5 +1,6 @@
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,12 @@ def trained(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         == 0
     )
     return out
+
+
+@contextlib.contextmanager
+def changed_split(run: Path, *, knowingly: bool = True) -> Iterator[list[dict[str, str]]]:
+    """The members in the split.json of ``run``, to be changed; ``knowingly`` removes the marks of the old ones."""
+    split = json.loads((run / "split.json").read_text())
+    yield split["members"]
+    marks = ("fingerprint", "checksum") if knowingly else ()
+    (run / "split.json").write_text(json.dumps({key: value for key, value in split.items() if key not in marks}))

@@ -15,7 +15,7 @@ from genus.data.split import Member
 from genus.evidence import SplitHashes
 from genus.types import Part
 from genus.workflows.compare import _shared_places, _TestPart
-from tests.cli.conftest import FAST, Genus, members, moved
+from tests.cli.conftest import FAST, Genus, changed_split, members, moved
 
 
 @pytest.fixture
@@ -52,10 +52,9 @@ def test_a_run_against_itself(genus: Genus, own: Path) -> None:
 
 def test_runs_that_share_no_test_picture(genus: Genus, own: Path, tmp_path: Path) -> None:
     other = shutil.copytree(own, tmp_path / "other")
-    split = json.loads((other / "split.json").read_text())
-    for member in split["members"]:
-        member["part"] = {"test": "train", "train": "test", "val": "val"}[member["part"]]
-    (other / "split.json").write_text(json.dumps(split))
+    with changed_split(other) as members:
+        for member in members:
+            member["part"] = {"test": "train", "train": "test", "val": "val"}[member["part"]]
     result = genus("compare", own, other)
     assert result.code == 3
     assert "no test picture in common" in result.err
@@ -65,10 +64,9 @@ def test_runs_that_share_no_test_picture(genus: Genus, own: Path, tmp_path: Path
 
 def test_only_shared_pictures_count(genus: Genus, own: Path, tmp_path: Path) -> None:
     other = shutil.copytree(own, tmp_path / "other")
-    split = json.loads((other / "split.json").read_text())
-    tested = [member for member in split["members"] if member["part"] == "test"]
-    tested[0]["part"] = "train"
-    (other / "split.json").write_text(json.dumps(split))
+    with changed_split(other) as members:
+        tested = [member for member in members if member["part"] == "test"]
+        tested[0]["part"] = "train"
     result = genus("compare", own, other)
     assert result.code == 0
     assert (

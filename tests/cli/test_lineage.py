@@ -14,7 +14,7 @@ from genus.data.split import split
 from genus.demo import draw
 from genus.types import Part
 from genus.workflows.dataset import read_split
-from tests.cli.conftest import FAST, SPECIES, Genus
+from tests.cli.conftest import FAST, SPECIES, Genus, changed_split
 
 
 def sides(run: Path) -> dict[str, str]:
@@ -48,6 +48,22 @@ def test_the_same_pictures_at_another_place(genus: Genus, trained: Path, drawn: 
     assert f"on 90 pictures, {90 - sealed} of which the model was trained on or decided by." in everything.out
     assert f"{90 - sealed} of which the model was trained on" in (run / "evaluate-moved/report.html").read_text()
     assert provenance(run, moved)["took_part"] == 90 - sealed
+
+
+@pytest.mark.parametrize("knowingly", [False, True])
+def test_the_labels_of_the_test_pictures_are_those_of_the_run(
+    knowingly: bool, genus: Genus, trained: Path, tmp_path: Path
+) -> None:
+    """Another label would be another accuracy; a label that the model has not, none at all."""
+    run = shutil.copytree(trained, tmp_path / "run")
+    with changed_split(run, knowingly=knowingly) as members:
+        of_daisy = next(member for member in members if member["part"] == "test" and member["label"] == "daisy")
+        of_daisy["label"] = "rosd" if knowingly else "rose"
+    for flags in ([], ["--label-errors"]):
+        result = genus("evaluate", run, *flags)
+        assert result.code == 5
+        assert "has no sound split.json" in result.err
+        assert ("the model has no class 'rosd'" if knowingly else "The split is damaged") in result.err
 
 
 def test_without_split_json_the_bundle_still_knows(genus: Genus, trained: Path, drawn: Path, tmp_path: Path) -> None:

@@ -124,6 +124,29 @@ def test_a_run_with_fewer_files_still_has_a_report(genus: Genus, run: Path, draw
     assert "How did the loss fall?" not in text
 
 
+def test_odd_files_cost_themselves_only(genus: Genus, run: Path) -> None:
+    """Sound JSON and CSV that does not say what it should."""
+    before = json.loads((run / "metrics.json").read_text())
+    odd = {
+        "metrics.json": json.dumps(before | {"val": before["val"] | {"log_loss": float("nan")}}),
+        "cross_validation.json": '{"pictures": 9, "accuracies": "abc", "mean": 0.9}',
+        "learning_curve.json": '{"points": [{"pictures": 9}], "gain": null}',
+        "label_errors.csv": "a,b\n1,2\n",
+        "metrics.jsonl": (run / "metrics.jsonl").read_text().replace('"epoch": 1,', '"epoch": "1",', 1),
+    }
+    for name, text in odd.items():
+        (run / name).write_text(text)
+    result = genus("evaluate", run)
+    assert result.code == 0, result.err
+    for name in odd:
+        assert f"Caution: {run / name} cannot be read and is not used: " in result.err
+    after = json.loads((run / "metrics.json").read_text())
+    assert (after["test"]["confusion"], after["val"]) == (before["test"]["confusion"], None)
+    text = text_of(run / "report.html")
+    for title in ("Cross-validation", "What would more pictures bring?", "How did the loss fall?"):
+        assert title not in text
+
+
 def test_pictures_that_are_gone_are_left_out(genus: Genus, drawn: Path, tmp_path: Path) -> None:
     data, run = shutil.copytree(drawn, tmp_path / "data"), tmp_path / "run"
     assert genus("train", data, "--out", run, "--epochs", "2", "--cv", "3", *FAST).code == 0

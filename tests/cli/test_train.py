@@ -19,7 +19,8 @@ from PIL import Image
 
 import genus as package
 from genus.cli.train import with_explicit_truth
-from genus.config import TrainConfig, flag_name
+from genus.config import TrainConfig, compose, flag_name
+from genus.run import Run
 from genus.types import ignore_events
 from genus.workflows.tasks.compute import choose_compute
 from tests.cli.conftest import FAST, SPECIES, Genus
@@ -168,8 +169,16 @@ def test_interrupted_training_resumes_to_the_same_weights(genus: Genus, drawn: P
 
 
 def test_resume_without_a_checkpoint_starts_anew_and_says_so(genus: Genus, drawn: Path, tmp_path: Path) -> None:
-    result = genus("train", drawn, "--out", tmp_path / "r", "--resume", "--no-freeze-layers", "--epochs", 1, *FAST)
-    assert result.code == 0
+    """Killed before the end of its first epoch. Where there is no run at all, the name was mistyped."""
+    command = ["train", drawn, "--out", tmp_path / "r", "--resume", "--no-freeze-layers", "--epochs", 1, *FAST]
+    mistyped = genus(*command)
+    assert mistyped.code == 2
+    assert f"There is no run in {tmp_path / 'r'} to go on with" in mistyped.err
+    assert not (tmp_path / "r").exists()
+    options = {"freeze_layers": False, "epochs": 1, "model": "efficientnet_lite0", "image_size": 64, "device": "cpu"}
+    Run(tmp_path / "r").write_config(TrainConfig(data=drawn, **options))
+    result = genus(*command)
+    assert result.code == 0, result.err
     assert "there is no checkpoint yet; training starts anew" in result.err
 
 
@@ -199,10 +208,12 @@ def test_minutes_fit_the_epochs(genus: Genus, drawn: Path, tmp_path: Path) -> No
     result = genus("train", drawn, "--out", tmp_path / "r", *flags, *FAST)
     assert result.code == 0, result.err
     assert "of 10000 epochs" in result.err
-    resolved = tomllib.loads((tmp_path / "r/config.toml").read_text())
-    epochs = resolved["epochs"]
+    stored = tomllib.loads((tmp_path / "r/config.toml").read_text())
+    assert (stored["epochs"], stored["minutes"]) == (10_000, 0.05)  # the same command with --resume has to fit
+    epochs = stored["measured_epochs"]
     assert 1 <= epochs < 100
-    assert "minutes" not in resolved
+    repeated = compose({}, file=tmp_path / "r/config.toml")
+    assert (repeated.epochs, repeated.minutes) == (epochs, None)
     trained = len((tmp_path / "r/metrics.jsonl").read_text().splitlines())
     assert trained == epochs or f"Stopped after epoch {trained}: no improvement" in result.err
 

@@ -377,6 +377,29 @@ def test_fingerprint_knows_contents_labels_and_parts_only() -> None:
         assert Split((other, two), seed=0).fingerprint != base
 
 
+def test_what_was_changed_is_no_longer_the_split() -> None:
+    """Not known from the fingerprint alone, as in older files: the group and the path."""
+    items = [replace(item, picture=replace(item.picture, group="g")) for item in pictures(4)]
+    value = split(items, seed=0).to_json(ROOT)
+    older = {key: part for key, part in value.items() if key != "checksum"}
+    bare = {key: part for key, part in older.items() if key != "fingerprint"}
+    first = value["members"][0]
+    assert Split.from_json(older, ROOT) == Split.from_json(bare, ROOT) == Split.from_json(value, ROOT)
+    for key, other in (("label", "dog"), ("sha256", "f" * 64), ("part", "val"), ("group", "h"), ("path", "b.jpg")):
+        members = [first | {key: other}, *value["members"][1:]]
+        changed = [one | {"members": members} for one in (value, older, bare)]
+        accepted = [changed[2]] if key in ("label", "sha256", "part") else changed[1:]
+        for one in accepted:
+            assert len(Split.from_json(one, ROOT).pictures) == 4
+        for one in changed[: 3 - len(accepted)]:
+            with pytest.raises(DataError, match=r"damaged: .* remove its lines 'fingerprint' and 'checksum'"):
+                Split.from_json(one, ROOT)
+    with pytest.raises(DataError, match=r"lists .*cat.0\.jpg twice"):
+        Split.from_json(bare | {"members": [*value["members"], first]}, ROOT)
+    with pytest.raises(DataError, match=r"lists .*cat.0\.jpg twice"):
+        Split.from_json(bare | {"left_out": [first]}, ROOT)
+
+
 GOOD = {"path": "a.jpg", "label": "cat", "sha256": "0" * 64, "part": "train"}
 
 
@@ -394,6 +417,7 @@ GOOD = {"path": "a.jpg", "label": "cat", "sha256": "0" * 64, "part": "train"}
         ),
         ({"schema": 1, "seed": 0, "members": [GOOD | {"part": "tets"}]}, "unknown part 'tets'"),
         ({"schema": 1, "seed": 0, "members": [GOOD | {"sha256": "xyz"}]}, "not 64 hexadecimal digits"),
+        ({"schema": 1, "seed": 0, "members": [GOOD | {"path": "a\0.jpg"}]}, "a path with a zero byte"),
     ],
 )
 def test_a_wrong_file_is_named(value: Any, message: str) -> None:

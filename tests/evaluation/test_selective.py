@@ -115,6 +115,7 @@ def test_the_promise_is_kept_for_new_groups(groups: int, size: int, accuracy: fl
 
 def test_how_many_answers_it_takes() -> None:
     assert [answers_needed(max_error) for max_error in (0.01, 0.05, 0.1, 0.5)] == [299, 59, 29, 5]
+    assert answers_needed(1e-6) == 2995731  # the smallest that may be asked for
     for max_error in (0.01, 0.05, 0.1, 0.5):
         n = answers_needed(max_error)
         assert min_probability(np.full(n, 0.9), np.ones(n, bool), max_error) == 0.9

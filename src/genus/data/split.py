@@ -77,18 +77,22 @@ class Split:
         """The content of ``split.json``. Paths below ``root`` are written relative to it, with ``/``."""
         members = [_to_json(member, root) for member in self.pictures]
         left_out = {"left_out": [_to_json(member, root) for member in self.left_out]} if self.left_out else {}
-        return {"schema": 1, "seed": self.seed, "fingerprint": self.fingerprint, "members": members, **left_out}
+        content = {"seed": self.seed, "members": members, **left_out}
+        return {"schema": 1, "fingerprint": self.fingerprint, "checksum": _checksum(content), **content}
 
     @classmethod
     def from_json(cls, value: Any, root: Path) -> "Split":
-        """Read back what ``to_json`` wrote. Raises DataError naming the first thing that is wrong."""
+        """Read back what ``to_json`` wrote, with or without fingerprint and checksum. Raises DataError naming the first
+        thing that is wrong."""
         if not isinstance(value, dict) or value.get("schema") != 1:
             raise DataError("The split is not in schema 1; it must come from the split.json of a run.")
         lists: list[Any] = [value.get("members"), value.get("left_out", [])]
         if not isinstance(value.get("seed"), int) or not all(isinstance(members, list) for members in lists):
             raise DataError("The split lacks its 'seed' (a number) or its 'members' (a list).")
         pictures, left_out = (tuple(_member(i, entry, root) for i, entry in enumerate(members)) for members in lists)
-        return cls(pictures, value["seed"], left_out)
+        found = cls(pictures, value["seed"], left_out)
+        _require_unchanged(value, found)
+        return found
 
 
 def split(
@@ -324,6 +328,25 @@ def label_cautions(pictures: Sequence[Member]) -> Iterator[str]:
         )
 
 
+def _checksum(value: Mapping[str, Any]) -> str:
+    """sha256 (hexadecimal) over all that ``split.json`` says about its pictures."""
+    content = [value["seed"], value["members"], value.get("left_out", [])]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _require_unchanged(value: Mapping[str, Any], found: Split) -> None:
+    """Raise DataError where ``found`` is not what was written into ``value``. Older files have no checksum."""
+    for key, now in (("fingerprint", found.fingerprint), ("checksum", _checksum(value))):
+        if value.get(key, now) != now:
+            raise DataError(
+                f"The split is damaged: its pictures, labels, parts or groups are not those of its {key}. Restore a "
+                "copy; or, if it was changed on purpose, remove its lines 'fingerprint' and 'checksum'."
+            )
+    times = Counter(member.path for member in (*found.pictures, *found.left_out))
+    if twice := [path for path, count in times.items() if count > 1]:
+        raise DataError(f"The split is damaged: it lists {twice[0]} twice. Restore a copy, or remove one of the two.")
+
+
 def _to_json(member: Member, root: Path) -> dict[str, str]:
     path = member.path.as_posix().removeprefix(root.as_posix().rstrip("/") + "/")
     group = {"group": member.group} if member.group else {}
@@ -336,6 +359,8 @@ def _member(number: int, entry: Any, root: Path) -> Member:
     for key in ("path", "label", "sha256", "part"):
         if not isinstance(entry.get(key), str):
             raise DataError(f"Member {number} of the split has no text for '{key}'.")
+    if "\0" in entry["path"]:
+        raise DataError(f"Member {number} of the split has a path with a zero byte.")
     if entry["part"] not in set(Part):
         raise DataError(f"Member {number} of the split has the unknown part '{entry['part']}'; use train, val or test.")
     if not re.fullmatch("[0-9a-f]{64}", entry["sha256"]):

@@ -21,7 +21,7 @@ from genus.data.decode import read
 from genus.data.inspect import Consumer, DecodeOnly, inspect, require_usable
 from genus.data.loader import default_workers, in_threads
 from genus.data.split import Member, Split, moved, split
-from genus.errors import DataError, ModelError, PictureError, UsageError, plural
+from genus.errors import DataError, ModelError, PictureError, UsageError, listing, plural
 from genus.evidence import SplitHashes
 from genus.run import BAD_FILES, CHECKPOINT, SPLIT, Run
 from genus.types import Caution, Note, OnEvent, Part, Preprocess
@@ -162,11 +162,13 @@ def _root_in(record: Mapping[str, Any]) -> Path:
 
 
 def require_split(run: Run, bundle: Bundle) -> Split:
-    """The split of ``run``. Raises ModelError when it is not there any more."""
+    """The split of ``run``. Raises ModelError when it is not there any more, or speaks of other classes."""
     found = run.split(data_root(bundle))
-    if found is None:
+    others = sorted({member.label for member in found.pictures} - set(bundle.classes)) if found else []
+    if found is None or others:
+        why = f": the model has no class {listing(others)}" if others else ""
         raise ModelError(
-            f"{run.folder} has no sound {SPLIT}, so its test part is not known. Name the pictures: "
+            f"{run.folder} has no sound {SPLIT}{why}, so its test part is not known. Name the pictures: "
             f"genus evaluate {run.folder} DATA."
         )
     return found

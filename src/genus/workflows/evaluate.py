@@ -14,7 +14,7 @@ from genus.evaluation.learning_curve import LearningCurve
 from genus.evaluation.metrics import Evaluation
 from genus.evidence import SplitHashes
 from genus.predictor import Predictor
-from genus.run import METRICS, Run
+from genus.run import Run
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
 from genus.workflows.dataset import Subset, data_root, file_hashes, files_now, require_split, split_hashes_of
 from genus.workflows.reporting.report import cautions, result_html, tell_missing_glyphs, write_evaluation, write_report
@@ -106,7 +106,7 @@ def evaluate_run(
         on_event(Note(f"{plural(provenance.sealed, 'picture')} of the run's sealed test part among them."))
     if test and provenance.sealed:
         here.log_opening("evaluate", test.n, test.accuracy.value)
-    val = here.read_json(METRICS).get("val") if data is None else None
+    val = here.metrics().val if data is None else None
     told = (*pictures.cautions, *cautions(scored, split, own=data is None)) if scored else ()
     stored = here.try_to_write(
         lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, told, unknown_classes, data)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from genus.config import require_max_error
 from genus.errors import UsageError
 from genus.files import csv_text, json_text
 from genus.predictor import Predictor
@@ -26,10 +27,10 @@ def predict_paths(
 def with_max_error(predictor: Predictor, max_error: float) -> Predictor:
     """``predictor`` with another threshold of known answers: at most ``max_error`` (0..1) of them are wrong.
 
-    The threshold is decided by the answers that the bundle keeps as evidence. Raises UsageError where it has none.
+    The threshold is decided by the answers that the bundle keeps as evidence.
+    Raises UsageError where it has none, and for what is no share.
     """
-    if not 0 < max_error < 1:
-        raise UsageError(f"--max-error cannot be {max_error}: it has to be above 0 and below 1.")
+    require_max_error(max_error)
     bundle = predictor.bundle
     if bundle.evidence is None:
         raise UsageError(

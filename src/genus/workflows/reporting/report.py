@@ -17,17 +17,7 @@ from genus.report.content import ClassRow, Interval, Report, ShownLabelError
 from genus.report.figures import curves_png
 from genus.report.page import render
 from genus.report.style import missing_glyphs
-from genus.run import (
-    CONFUSION_CSV,
-    CONFUSION_PNG,
-    CROSS_VALIDATION,
-    CURVES_PNG,
-    LABEL_ERRORS,
-    METRICS,
-    REPORT,
-    Result,
-    Run,
-)
+from genus.run import CONFUSION_CSV, CONFUSION_PNG, CURVES_PNG, METRICS, REPORT, Result, Run
 from genus.types import Caution, EpochResult, OnEvent, Part, best_epoch
 from genus.workflows.reporting.pictures import (
     OF_MISTAKES,
@@ -244,26 +234,25 @@ def _numbers(test: Evaluation) -> Iterator[tuple[str, str]]:
 
 
 def _cross_validation(run: Run) -> Iterator[tuple[str, str]]:
-    found = run.read_json(CROSS_VALIDATION)
-    if accuracies := found.get("accuracies"):
-        worst, best = 100 * min(accuracies), 100 * max(accuracies)
+    if found := run.cross_validation():
+        worst, best = found.range
         yield (
-            f"Cross-validation, {len(accuracies)} folds, features of the pretrained network",
-            f"{100 * found['mean']:.1f} % ({worst:.1f}–{best:.1f} %)",
+            f"Cross-validation, {len(found.accuracies)} folds, features of the pretrained network",
+            f"{100 * found.mean:.1f} % ({100 * worst:.1f}–{100 * best:.1f} %)",
         )
 
 
 def _shown_label_errors(run: Run, root: Path) -> tuple[ShownLabelError, ...]:
-    rows = run.read_table(LABEL_ERRORS)[:LABEL_ISSUES]
-    small = thumbnails([Path(row["path"]) for row in rows])
+    rows = run.label_errors()[:LABEL_ISSUES]
+    small = thumbnails([Path(row.path) for row in rows])
     return tuple(
         ShownLabelError(
-            below(root, Path(row["path"])),
-            row["part"],
-            row["label"],
-            row["suggested"],
-            float(row["label_probability"]),
-            float(row["suggested_probability"]),
+            below(root, Path(row.path)),
+            row.part,
+            row.label,
+            row.suggested,
+            row.label_probability,
+            row.suggested_probability,
             thumbnail,
         )
         for row, thumbnail in zip(rows, small, strict=True)

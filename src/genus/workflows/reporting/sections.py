@@ -17,6 +17,7 @@ from genus.models.backbone import count_parameters
 from genus.models.registry import MODELS
 from genus.report.content import Chart, Line
 from genus.run import BAD_FILES, LABEL_ERRORS, LEARNING_CURVE, Run
+from genus.stored import Curve
 from genus.types import EpochResult, Part
 from genus.workflows.dataset import data_root
 from genus.workflows.reporting.pictures import Answers
@@ -33,7 +34,7 @@ def charts(run: Run, answers: Answers) -> Iterator[Chart]:
     yield _reliability(answers)
     yield _risk(answers)
     yield from _training(run)
-    if curve := run.read_json(LEARNING_CURVE):
+    if curve := run.learning_curve():
         yield _learning_curve(curve)
 
 
@@ -73,17 +74,17 @@ def _risk(answers: Answers) -> Chart:
     )
 
 
-def _learning_curve(found: dict[str, Any]) -> Chart:
-    points, gain, wanted = found["points"], found["gain"], found.get("next_class")
-    between = _ends(gain)
+def _learning_curve(curve: Curve) -> Chart:
+    gain, wanted = curve.gain, curve.next_class
+    between = gain.interval
     line = Line(
         "accuracy",
-        tuple((point["pictures"], point["accuracy"]["value"]) for point in points),
-        tuple(_ends(point["accuracy"]) for point in points),
+        tuple((point.pictures, point.accuracy.value) for point in curve.points),
+        tuple(point.accuracy.interval for point in curve.points),
     )
     return Chart(
         "What would more pictures bring?",
-        f"Twice as many: {100 * gain['value']:+.1f} points"
+        f"Twice as many: {100 * gain.value:+.1f} points"
         + (f" ({100 * between[0]:+.1f} to {100 * between[1]:+.1f})" if between else "")
         + f", if it goes on like this. {f'Photograph next: {wanted}. ' if wanted else ''}"
         "By cross-validation on features of the pretrained network, never fine-tuned.",
@@ -93,11 +94,6 @@ def _learning_curve(found: dict[str, Any]) -> Chart:
         percent="y",
         marks="dots",
     )
-
-
-def _ends(estimate: dict[str, Any]) -> tuple[float, float] | None:
-    """The interval of an estimate read from JSON, None where there is none."""
-    return None if estimate["low"] is None else (estimate["low"], estimate["high"])
 
 
 def _training(run: Run) -> Iterator[Chart]:
@@ -125,7 +121,7 @@ def data_facts(run: Run, bundle: Bundle, split: Split) -> Facts:
         copies = len(split.pictures) - len({member.sha256 for member in split.pictures})
         if copies:
             yield "Copies of other pictures", f"{copies:,}"
-    if bad := run.read_table(BAD_FILES):
+    if bad := run.bad_files():
         yield "Files left out", f"{len(bad)}, see {BAD_FILES}"
 
 

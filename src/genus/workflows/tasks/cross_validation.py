@@ -18,30 +18,13 @@ from genus.files import csv_text
 from genus.predictor import head_logits
 from genus.probabilities import softmax
 from genus.run import CROSS_VALIDATION, OUT_OF_FOLD, Run
+from genus.stored import CrossValidation
 from genus.training.head import Examples
 from genus.training.scaling import CHUNK, IN_MEMORY, Features, Selected
 from genus.types import Note, OnEvent, Part, Progress
 from genus.workflows.dataset import Dataset, labels_of
 from genus.workflows.tasks.features import FeaturesOf
 from genus.workflows.tasks.head import Fit, fit_like
-
-
-@dataclass(frozen=True, slots=True)
-class CrossValidation:
-    """Accuracy in each fold (0..1), on ``pictures`` in all."""
-
-    pictures: int
-    accuracies: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """Of the folds."""
-        return float(np.mean(self.accuracies))
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """The worst and the best fold."""
-        return min(self.accuracies), max(self.accuracies)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from typing import Any
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from genus.config import TrainConfig
+from genus.config import MEASURED, TrainConfig
 from genus.engine.torch_engine import WORTH_COMPILING, compile_or_leave
 from genus.errors import ModelError
 from genus.files import WriteBehind, atomic
@@ -65,7 +65,7 @@ def fine_tune(
     with task.readers, WriteBehind() as write:
         recipe = try_out(step, task, recipe, config.minutes, compute, on_event)
         if config.minutes:
-            run.update_config(epochs=recipe.epochs, minutes=None)
+            run.update_config(**{MEASURED: recipe.epochs})
 
         steps = math.ceil(pictures_per_epoch(task.pictures, recipe.batch_size) / recipe.batch_size)
         state = begin(start.model, task.network, recipe, steps)
