@@ -432,19 +432,80 @@ def test_table(tmp_path: Path, encoding: str, delimiter: str) -> None:
         ("b.jpg", "dög", Part.TRAIN, None),
         ("new\nline.jpg", "dög", Part.VAL, None),
     ]
-    assert catalog.notes == ()
+    assert catalog.notes == (f"Columns of {tmp_path}/photos.CSV not used: 'by'.",)
 
 
-@pytest.mark.parametrize("path", ["file_name", "filename", "File", "image", "Image Path", "image_id"])
+@pytest.mark.parametrize("path", ["file_name", "filename", "File", "image", "Image Path", "image_id", "filepaths"])
 @pytest.mark.parametrize("label", ["class", "Category", "target"])
 def test_columns_by_other_names(tmp_path: Path, path: str, label: str) -> None:
     catalog = scan(table(tmp_path, f"by,{path},{label}\nme,a.jpg,cat\nme,b.jpg,dog\n"))
     assert {(p.path.name, p.label) for p in catalog.pictures} == {("a.jpg", "cat"), ("b.jpg", "dog")}
-    assert catalog.notes == (f"Columns of {tmp_path}/photos.CSV taken: '{path}' for path, '{label}' for label.",)
+    assert catalog.notes == (
+        f"Columns of {tmp_path}/photos.CSV taken: '{path}' for path, '{label}' for label.",
+        f"Columns of {tmp_path}/photos.CSV not used: 'by'.",
+    )
+
+
+OWN_SPLITS = {  # the name of a column, and what it says of four pictures: training, training, validation, test
+    "data set": "train train valid test",
+    "set": "Training TRAIN dev holdout",
+    "fold": "train train val test",
+    "phase": "train trn validate tst",
+    "Usage": "train_data train_data val_data test_data",
+    "what it is for": "train train val test",
+    "is_test": "0 0 - 1",
+    "IsValid": "False false TRUE -",
+    "is_val,is_test": "no,no no,no yes,no no,yes",
+    "is_training_image,is_test": "1,0 1,0 0,0 0,1",
+}
+
+
+@pytest.mark.parametrize("name", OWN_SPLITS)
+def test_the_own_split_is_taken_under_whatever_name(tmp_path: Path, name: str) -> None:
+    """A picture of the test part must never be trained on because a column is called otherwise."""
+    said = OWN_SPLITS[name].split()
+    rows = [f"{path},{label},{what}" for path, label, what in zip(PAIR, "cdcd", said, strict=True) if what != "-"]
+    catalog = scan(table(tree(tmp_path, PAIR), "\n".join([f"path,label,{name}", *rows])))
+    parts = [part for what, part in zip(said, (*"tt", "val", "test"), strict=True) if what != "-"]
+    assert [str(p.part)[0] for p in sorted(catalog.pictures, key=lambda p: p.path)] == [part[0] for part in parts]
+    taken = ", ".join(f"'{column}' for split" for column in name.split(","))
+    assert catalog.notes == (f"Columns of {tmp_path}/photos.CSV taken: {taken}.",)
+
+
+@pytest.mark.parametrize("name", ["vehicle", "fold", "is_blue", "patient_id"])
+def test_columns_that_say_nothing_of_the_split_are_named(tmp_path: Path, name: str) -> None:
+    catalog = scan(
+        table(tmp_path, f",path,label,{name},\n0,a.jpg,cat,train,\n".replace("train", "1") + "1,b.jpg,dog,2,")
+    )
+    assert {p.part for p in catalog.pictures} == {None}
+    assert catalog.notes == (f"Columns of {tmp_path}/photos.CSV not used: 'column 1', '{name}'.",)
+    belong = f"'patient_id' of {tmp_path}/photos.CSV is not used. If pictures with the same value belong together, call"
+    assert [belong in caution for caution in catalog.cautions] == ([True, False] if name == "patient_id" else [False])
+
+
+WRITTEN = {
+    "quoted after a blank": '"path", "label"\n"a.jpg", "cat, red"\n"b.jpg", "dog"\n',
+    "quoted in part": 'path, label\na.jpg, "cat, red"\nb.jpg, dog\n',
+    "single quotes": "'path','label'\n'a.jpg','cat, red'\n'b.jpg','dog'\n",
+    "single quotes after a blank": "path, label\n'a.jpg', 'cat, red'\n'b.jpg', 'dog'\n",
+    "bars": "path|label\na.jpg|cat, red\nb.jpg|dog\n",
+    "Excel": "sep=;\r\npath;label\r\na.jpg;cat, red\r\nb.jpg;dog\r\n;\r\n",
+    "remarks and blank lines": '\n# of a garden, by me\n\n#path,label\na.jpg,"cat, red"\n , \nb.jpg,dog\n',
+    "addresses of files": 'path,label\nfile://ROOT/a.jpg,"cat, red"\nfile://ROOT/b.jpg,dog\n',
+    "old Mac": 'path,label\ra.jpg,"cat, red"\rb.jpg,dog',
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("way", WRITTEN)
+def test_ways_of_writing_a_table(tmp_path: Path, way: str, encoding: str) -> None:
+    catalog = scan(table(tmp_path, WRITTEN[way].replace("ROOT", str(tmp_path)), encoding))
+    assert catalog.classes == ("cat, red", "dog")
+    assert [p.path for p in catalog.pictures] == [tmp_path / "a.jpg", tmp_path / "b.jpg"]
 
 
 @pytest.mark.parametrize(
-    "written", ["deep\\d.JPG", "deep/d", "deep\\D.jpg", " deep/d.JPG", "'deep/d.JPG'", "deep/d.jpg"]
+    "written", ["deep\\d.JPG", "deep/d", "deep\\D.jpg", "deep/d.JPG ", "'deep/d.JPG'", "deep/d.jpg"]
 )
 def test_paths_that_are_nearly_right(tmp_path: Path, written: str) -> None:
     catalog = scan(table(tmp_path, f"path,label\na.jpg,cat\n{written},dog\n"))
@@ -486,7 +547,7 @@ def test_a_few_missing_files_are_bad_files(tmp_path: Path) -> None:
 
 HEAD = "path,label,split\n"
 TABLE_ERRORS = {
-    "has no column 'label' (its first line says: path, lable). Did you mean 'lable'?": "path,lable\na.jpg,cat\n",
+    " (its first line says: path, lable). Did you mean 'lable'? Then call it 'label'.": "path,lable\na.jpg,cat\n",
     "has no column 'path' (its first line says: nothing)": "",
     "Put the names of the columns above the first picture.": "a.jpg,cat\nb.jpg,dog\n",
     "has the column 'label' 2 times": "path,label,label\n",
@@ -508,7 +569,20 @@ TABLE_ERRORS = {
     + "a.jpg,cat,train\nb.jpg,Cat,train\n",
     "Classes 'cat' (line 2 of photos.CSV) and 'cat ' (line 3 of photos.CSV) differ only in blanks": HEAD
     + "a.jpg,cat,train\nb.jpg,cat ,train\n",
-    "not a CSV file": HEAD + 'a.jpg,"cat,train\n',
+    "line 3: a quote opens here that is never closed": HEAD + 'a.jpg,cat,train\nb.jpg,"cat,train\na.jpg,cat,train\n',
+    "line 2: not a CSV file": HEAD + 'a.jpg,"c"at,train\n',
+    "line 4: the label 'dog' stands in quotes": "path,label\na.jpg,cat\nb.jpg,cat\nc.jpg,'dog'\n",
+    "line 2: 'a\\x00.jpg' holds a zero byte. Save the table anew": "path,label\na\0.jpg,cat\n",
+    "Classes '1' (line 3 of photos.CSV) and '1.0' (line 2 of photos.CSV) differ only in how the number is written": (
+        "path,label\na.jpg,1.0\nb.jpg,1\nc.jpg,2\n"
+    ),
+    "line 3: unknown split 'tets'. Use train": "path,label,set\na.jpg,cat,train\nb.jpg,dog,tets\n",
+    "several columns that name parts: 'set', 'fold'. Call": (
+        "path,label,set,fold\na.jpg,cat,train,val\nb.jpg,dog,val,train\n"
+    ),
+    "line 3: is_val '1', is_test '1': these are not one part": (
+        "path,label,is_val,is_test\na.jpg,cat,0,0\nb.jpg,dog,1,1\n"
+    ),
 }
 
 
