@@ -1,6 +1,7 @@
 """The scan: layouts, random trees against a model of the rules, links, tables, names, errors."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -168,23 +169,67 @@ def test_what_genus_wrote_is_never_data(tmp_path: Path, name: str, where: str) -
             scan(tmp_path / where / name)
 
 
+UNREAD = {  # names that say nothing or little, with the first bytes
+    "1.2.840.1136.20": b"\0" * 128 + b"DICM" + b"\0" * 99,
+    "1.2.840.1136.21": b"\0" * 128 + b"DICM" + b"\0" * 99,
+    "layers.bin": b"8BPS\0\1" + b"\0" * 99,
+    "x.jxl_": b"\xff\x0a" + b"\0" * 99,
+    "brain.nii.gz": b"\x1f\x8b" + b"\0" * 99,
+    "a.gpr": b"II*\0" + b"\0" * 99,
+    "a.PAM": b"P7\nWIDTH 1\n",
+}
+
+
 def test_every_file_is_used_or_counted(tmp_path: Path) -> None:
     root = tree(
         tmp_path, [*PAIR, "cat/a.CR2", "cat/b.nef", "cat/c.cr2", "dog/d.psd", "d.dng", "cat/e.mp3", "dog/x.xml"]
     )
     for name in ("a.jpg_large", "b.JPG~", "c.webp.1", "c.webp.2", "photo.dat"):
         (root / "dog" / name).write_bytes(corpus.photo(1))
+    for name, head in UNREAD.items():
+        (root / "dog" / name).write_bytes(head)
     (root / "dog/notes.jpg.txt").write_text("what the picture shows")
     catalog = scan(root)
     assert {path for path, _, _ in found(catalog)} == {*PAIR}
     assert catalog.notes == (f"Left alone in {root}: 3 files that are no pictures (.mp3 1, .txt 1, .xml 1).",)
     assert catalog.cautions == (
         f"Not used: 1 picture outside any class folder, {root}/d.dng for one.",
-        "Not used: 4 pictures in formats that genus does not read: 2 camera raw (.cr2), 1 camera raw (.nef), "
-        f"1 Photoshop (.psd); {root}/cat/a.CR2 for one. Save them as JPEG, PNG or TIFF.",
+        "Not used: 11 pictures in formats that genus does not read: 2 camera raw (.cr2), 2 DICOM (.<number>), 1 camera "
+        "raw (.nef), 1 PAM (.pam), 1 camera raw (.gpr), 1 medical (.nii.gz), 1 Photoshop (.psd), 1 Photoshop file "
+        f"(.bin), 1 JPEG XL (.jxl_); {root}/cat/a.CR2 for one. Save them as JPEG, PNG or TIFF.",
         "Not used: 5 files with other suffixes than pictures have, though they hold pictures: .<number> 2, "
         f".jpg_large 1, .jpg~ 1, .dat 1; {root}/dog/a.jpg_large for one. Rename them, to .jpg for instance.",
     )
+
+
+def test_a_picture_hides_among_many_files_that_are_none(tmp_path: Path) -> None:
+    """All are opened, up to a number that is said."""
+    root = tree(tmp_path, [*PAIR, *(f"cat/{number:04}.dat" for number in range(1001)), "dog/1.xml"])
+    (root / "cat/0500.dat").write_bytes(corpus.photo(1))
+    catalog = scan(root)
+    assert catalog.notes == (
+        f"Left alone in {root}: 1,000 files that are no pictures (.dat 999, .xml 1) and 1 further file, not looked "
+        "into (.dat 1).",
+    )
+    assert [f"{root}/cat/0500.dat for one" in caution for caution in catalog.cautions] == [True]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        (
+            "1.jpg_large",
+            "Not used: 1 file with other suffixes than pictures have, though they hold pictures: .jpg_large 1;",
+        ),
+        ("1.jpg!d", "Rename them, to .jpg for instance."),
+        ("1.2.840.1136.20", "in formats that genus does not read: 1 DICOM (.<number>); "),
+    ],
+)
+def test_an_empty_class_says_what_lies_in_it(tmp_path: Path, name: str, reason: str) -> None:
+    root = tree(tmp_path, [*PAIR, "fox/"])
+    (root / "fox" / name).write_bytes(UNREAD.get(name, corpus.photo(1)))
+    with pytest.raises(DataError, match=f"^No pictures in the class folders 'fox'.*{re.escape(reason)}"):
+        scan(root)
 
 
 ERRORS = {
@@ -195,7 +240,7 @@ ERRORS = {
     "ROOT/runs was written by genus and is no data.": ["runs/a-1/genus.json", "runs/a-1/curves.png"],
     "Only class 'cat' found in ROOT; at least 2 are needed.": ["cat/1.jpg", ".dog/1.jpg"],
     "Only class 'cat' found in ROOT/pets; at least 2 are needed.": ["pets/cat/1.jpg"],
-    "If its 2 folders are the classes, give ROOT/pets.": [*(f"pets/{path}" for path in PAIR), "labels/1.txt"],
+    "If the 2 folders in ROOT/pets are the classes, give it.": [*(f"pets/{path}" for path in PAIR), "labels/1.txt"],
     "No pictures in the class folders 'fox', 'owl'. Fill or remove them.": [*PAIR, "fox/", "owl/a.txt"],
     "No pictures in the class folders 'fox'. Fill or remove them. Not used: 1 picture in": [*PAIR, "fox/1.dng"],
     "No class folders in ROOT/train; expected ROOT/train/<class>/<image>.": ["train/1.jpg", "test/cat/1.jpg"],
