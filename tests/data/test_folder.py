@@ -66,6 +66,8 @@ SPLITS = {  # folder names, and the parts they are
     "Training Testing": "train test",
     "training validation evaluation": "train val test",
     "train eval test": "train val test",
+    "train hold-out": "train test",
+    "Train Hold_Out": "train test",
     "seg_train seg_test": "train test",
     "train_images test_images": "train test",
     "Train_Data Valid_Data Test-Data": "train val test",
@@ -95,7 +97,11 @@ def test_parts(tmp_path: Path, names: str, above: str, doubled: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "pred", ["seg_pred/1.jpg", "seg_pred/seg_pred/1.jpg", "seg_test/1.jpg", "seg_test/images/1.jpg"]
+    "pred",
+    [
+        *("seg_pred/1.jpg", "seg_pred/seg_pred/1.jpg", "seg_test/1.jpg", "seg_test/images/1.jpg"),
+        *("seg_test/test/1.jpg", "seg_test/unknown/1.jpg"),
+    ],
 )
 def test_parts_without_labels_are_left_alone(tmp_path: Path, pred: str) -> None:
     root = tree(tmp_path, [*(f"seg_train/{path}" for path in PAIR), *(f"seg_val/{path}" for path in PAIR), pred])
@@ -134,8 +140,52 @@ def test_one_folder_too_many_beside_others_is_said(tmp_path: Path) -> None:
     catalog = scan(tree(tmp_path, [*(f"flowers/{path}" for path in PAIR), "docs/1.png", "docs/2.png"]))
     assert catalog.cautions == (
         "'flowers': no picture lies there directly, but in 'cat', 'dog' below. If the folders below are the classes, "
-        "sort the pictures by them.",
+        f"give {tmp_path}/flowers.",
     )
+
+
+SOUND = {  # folders below the classes, which are none
+    "breeds": {"cat": "siamese persian", "dog": "pug collie"},
+    "days": {"cat": "may june july", "dog": "june july august"},
+    "one class is flat": {"cat": "a b", "dog": "a b", "fox": ""},
+    "one folder each": {"cat": "album", "dog": "album"},
+    "known parts": {"train/cat": "a b", "train/dog": "a b", "test/cat": "a b", "test/dog": "a b"},
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_folders_below_the_classes_are_looked_through(tmp_path: Path, name: str) -> None:
+    paths = [
+        f"{label}/{below}/1.jpg" for label, all_below in SOUND[name].items() for below in all_below.split() or ["."]
+    ]
+    assert len(scan(tree(tmp_path, paths)).pictures) == len(paths)
+    tree(tmp_path, mixed := [f"x/{label}/{below}/1.jpg" for label in ("cat", "dog") for below in (".", "a", "b")])
+    assert len(scan(tmp_path / "x").pictures) == len(mixed)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "train unseen",
+        "Trainingsdaten Testdaten",
+        "train query gallery",
+        "fold1 fold2 fold3",
+        "80 20",
+        "train new=cat,dog",
+    ],
+)
+@pytest.mark.parametrize("above", ["", "archive/"])
+def test_a_split_by_unknown_names_is_no_set_of_classes(tmp_path: Path, names: str, above: str) -> None:
+    """Each of them holds the same folders: those are the classes."""
+    paths = []
+    for name in names.split():
+        label, _, inner = name.partition("=")
+        paths += [f"{above}{label}/{below}/1.jpg" for below in (inner or "cat,dog,fox").split(",")]
+    shown = ", ".join(f"'{name.split('=')[0]}'" for name in sorted(names.split()))
+    with pytest.raises(DataError) as caught:
+        scan(tree(tmp_path, paths))
+    assert f"{shown} hold the same folders, 'cat', 'dog', 'fox', and no pictures beside them" in str(caught.value)
+    assert "rename them to train, val and test; else give one of them" in str(caught.value)
 
 
 OUTPUTS = {
@@ -243,6 +293,10 @@ ERRORS = {
     "If the 2 folders in ROOT/pets are the classes, give it.": [*(f"pets/{path}" for path in PAIR), "labels/1.txt"],
     "No pictures in the class folders 'fox', 'owl'. Fill or remove them.": [*PAIR, "fox/", "owl/a.txt"],
     "No pictures in the class folders 'fox'. Fill or remove them. Not used: 1 picture in": [*PAIR, "fox/1.dng"],
+    "ROOT/data seems to hold the classes ('cat', 'dog'), not to be one. Give it.": [
+        *(f"data/{path}" for path in PAIR),
+        "docs/figure.jpg",
+    ],
     "No class folders in ROOT/train; expected ROOT/train/<class>/<image>.": ["train/1.jpg", "test/cat/1.jpg"],
     "Only class 'cat' found in ROOT": ["train/cat/1.jpg", "test/cat/1.jpg"],
     "val or test has classes that train lacks: 'fox'.": [*(f"train/{p}" for p in PAIR), "test/fox/1.jpg"],
@@ -412,8 +466,11 @@ def model(paths: set[str]) -> set[tuple[str, str, Part | None]] | None:
     if in_parts(tops):
         for name in sorted(tops & PARTS.keys(), key=lambda name: name != "train"):
             part, trained = (*place, name), {start[-1] for start in starts}
-            if len(inner := below(part)) == 1 and not inner & trained and is_wrapper((*part, *inner)):
-                part = (*part, *inner)
+            if len(inner := below(part)) == 1 and not inner & trained:
+                if is_wrapper((*part, *inner)):
+                    part = (*part, *inner)
+                elif trained and PARTS.get(*inner) == PARTS[name]:
+                    continue
             starts |= {(*part, label): PARTS[name] for label in below(part)}
     else:
         if tops <= PARTS.keys() or "test" in tops or any(tops & below((*place, name)) for name in tops & PARTS.keys()):
@@ -421,6 +478,12 @@ def model(paths: set[str]) -> set[tuple[str, str, Part | None]] | None:
         starts = {(*place, label): None for label in tops}
     for start in starts:
         if is_wrapper(start) and "train" in below(start) and {"valid", "test"} & below(start):
+            return None
+    deep = {start: below(start) for start in starts if is_wrapper(start) and len(below(start)) > 1}
+    if deep and len(deep) == len(starts) > 1 and not in_parts(tops):
+        most = max(deep.values(), key=len)
+        beside_part = any(start[-1] in PARTS and inner == most for start, inner in deep.items())
+        if all(inner == most or (beside_part and inner <= most) for inner in deep.values()):
             return None
     pictures = {
         ("/".join(file), start[-1], part)

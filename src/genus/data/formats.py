@@ -19,8 +19,8 @@ SUFFIXES = frozenset(
 UNREADABLE = {
     suffix: name
     for name, suffixes in {
-        "camera raw": ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .gpr .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw "
-        ".rw2 .rwl .sr2 .srf .srw .x3f",
+        "camera raw": ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .gpr .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf "
+        ".raw .rw2 .rwl .sr2 .srf .srw .x3f",
         "Photoshop": ".psd .psb",
         "drawing": ".svg .svgz .eps .ai .emf .wmf .cdr",
         "JPEG XL": ".jxl",
