@@ -85,8 +85,8 @@ def test_enough_answers_of_which_too_many_are_wrong_are_told_as_such() -> None:
     evidence = Evidence(confidence, np.arange(75) % 9 != 2, np.arange(75), np.full(75, 0.1, np.float32))
     assert known_rule(evidence, 0.05).reason == (
         "75 pictures cannot show an error of at most 0.05 for any threshold, so nothing is known; 9 of their answers "
-        "were wrong. It takes at least 59 answers, the surest ones, with no wrong one among them, and more with some: more "
-        "pictures or a larger --max-error help."
+        "were wrong. It takes at least 59 answers, the surest ones, with no wrong one among them, and more with some: "
+        "more pictures or a larger --max-error help."
     )
 
 

@@ -102,6 +102,8 @@ def test_a_pattern_does_not_match_what_genus_has_written(folder: Path, monkeypat
         found = find_pictures([pattern])
         assert [Path(path).name for path in found.pictures] == ["c.png"]
         assert found.others["of genus's own folders"] >= 1
+    with pytest.raises(DataError, match="What genus has written is left alone"):
+        find_pictures(["deep/r*/*"])
     figure = str(Path("deep/runs/a-1/confusion.png"))
     assert find_pictures(["deep/runs/a-1/*.png"]).pictures == find_pictures([figure]).pictures == [figure]
 

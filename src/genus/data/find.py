@@ -13,6 +13,8 @@ from genus.data.formats import HEADER_BYTES, SUFFIXES, UNREADABLE, is_hidden, is
 from genus.errors import DataError, plural
 from genus.files import irregular
 
+_OWN = "of genus's own folders"
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -50,7 +52,9 @@ def find_pictures(arguments: Sequence[str]) -> Found:
             found.pictures.append(argument)
     if not found.pictures and not found.unread:
         number = sum(found.others.values())
-        raise DataError(f"No pictures in {', '.join(arguments) or 'an empty list'} ({plural(number, 'other file')}).")
+        own = " What genus has written is left alone." if found.others[_OWN] else ""
+        where = ", ".join(arguments) or "an empty list"
+        raise DataError(f"No pictures in {where} ({plural(number, 'other file')}).{own}")
     return found
 
 
@@ -81,7 +85,7 @@ def _sort_out(pattern: str, matches: Iterable[str], found: Found) -> None:
         else:
             _look_at(match, below)
     if own := len({*written.values()} - {""}):
-        found.others["of genus's own folders"] += own
+        found.others[_OWN] += own
     found.pictures.extend(dict.fromkeys(below.pictures))
     found.unread.extend(dict.fromkeys(below.unread))
 
@@ -109,7 +113,7 @@ def _walk(root: str, found: Found) -> None:
             if not os.path.isdir(entry):  # noqa: PTH112
                 files.append(entry)
             elif is_output(entry):
-                found.others["of genus's own folders"] += 1
+                found.others[_OWN] += 1
             elif not os.path.islink(entry):  # noqa: PTH114
                 plain.append(entry)
             elif os.path.join(os.path.realpath(entry), "").startswith(inside):  # noqa: PTH118
