@@ -142,6 +142,7 @@ def test_place_that_cannot_be_written_costs_only_the_keeping(
     result = genus("train", drawn, "--out", tmp_path / "a", *QUICK)
     assert result.code == 0, result.err
     assert "Features are not kept for later runs: Cannot write" in result.err
+    assert "Choose a place that can be written. GENUS_CACHE names another one." in result.err
 
 
 def test_views_are_kept_like_the_pictures(

@@ -11,6 +11,7 @@ from PIL import Image
 from genus.bundle import load_bundle
 from genus.evaluation.calibration import fit_temperature
 from genus.evaluation.selective import max_distance
+from genus.evidence import Evidence
 from genus.predictor import Predictor
 from genus.types import Part
 from genus.workflows.dataset import labels_of, read_split
@@ -80,6 +81,17 @@ def test_a_promise_that_cannot_be_kept_is_not_made(genus: Genus, drawn: Path, tm
     assert {row["known"] for row in csv.DictReader(answered.out.splitlines())} == {"false"}
     assert answered.err.count(told) == 1
     assert told in (run / "report.html").read_text()
+
+
+def test_enough_answers_of_which_too_many_are_wrong_are_told_as_such() -> None:
+    """75 are more than 59: what is missing are right ones."""
+    confidence = np.linspace(0.3, 0.99, 75, dtype=np.float32)
+    evidence = Evidence(confidence, np.arange(75) % 9 != 2, np.arange(75), np.full(75, 0.1, np.float32))
+    assert known_rule(evidence, 0.05).reason == (
+        "75 pictures cannot show an error of at most 0.05 for any threshold, so nothing is known; 9 of their answers "
+        "were wrong. It takes at least 59 answers, the surest ones, with no wrong one among them, and more with some: "
+        "more pictures or a larger --max-error help."
+    )
 
 
 def test_without_validation_pictures_nothing_is_decided(genus: Genus, tmp_path: Path) -> None:

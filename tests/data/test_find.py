@@ -90,8 +90,22 @@ def test_named_files_and_patterns(folder: Path, monkeypatch: pytest.MonkeyPatch)
     found = find_pictures(["*.jpg", "d*", "*.txt"])
     assert found.pictures == ["b.jpg", "x [1].jpg", str(Path("deep/er/c.png"))]
     assert found.others[".txt"] == 1
-    everything = find_pictures(["**"]).pictures  # a pattern may name what genus has written
-    assert sorted(everything) == sorted([*map(str, map(Path, ALL)), "x [1].jpg", str(Path("run/confusion.png"))])
+    assert sorted(find_pictures(["**"]).pictures) == sorted([*map(str, map(Path, ALL)), "x [1].jpg"])
+
+
+def test_a_pattern_does_not_match_what_genus_has_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it names the very folder."""
+    monkeypatch.chdir(folder)
+    (folder / "deep/runs").mkdir()
+    (folder / "run").rename(folder / "deep/runs/a-1")
+    for pattern in ("**/*.png", f"{folder}/**/*.png", "deep/**/*.png", "d*/**"):
+        found = find_pictures([pattern])
+        assert [Path(path).name for path in found.pictures] == ["c.png"]
+        assert found.others["of genus's own folders"] >= 1
+    with pytest.raises(DataError, match="What genus has written is left alone"):
+        find_pictures(["deep/r*/*"])
+    figure = str(Path("deep/runs/a-1/confusion.png"))
+    assert find_pictures(["deep/runs/a-1/*.png"]).pictures == find_pictures([figure]).pictures == [figure]
 
 
 def test_nothing_at_all(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The scan: layouts, random trees against a model of the rules, links, tables, names, errors."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -65,6 +66,8 @@ SPLITS = {  # folder names, and the parts they are
     "Training Testing": "train test",
     "training validation evaluation": "train val test",
     "train eval test": "train val test",
+    "train hold-out": "train test",
+    "Train Hold_Out": "train test",
     "seg_train seg_test": "train test",
     "train_images test_images": "train test",
     "Train_Data Valid_Data Test-Data": "train val test",
@@ -94,7 +97,11 @@ def test_parts(tmp_path: Path, names: str, above: str, doubled: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "pred", ["seg_pred/1.jpg", "seg_pred/seg_pred/1.jpg", "seg_test/1.jpg", "seg_test/images/1.jpg"]
+    "pred",
+    [
+        *("seg_pred/1.jpg", "seg_pred/seg_pred/1.jpg", "seg_test/1.jpg", "seg_test/images/1.jpg"),
+        *("seg_test/test/1.jpg", "seg_test/unknown/1.jpg"),
+    ],
 )
 def test_parts_without_labels_are_left_alone(tmp_path: Path, pred: str) -> None:
     root = tree(tmp_path, [*(f"seg_train/{path}" for path in PAIR), *(f"seg_val/{path}" for path in PAIR), pred])
@@ -133,8 +140,52 @@ def test_one_folder_too_many_beside_others_is_said(tmp_path: Path) -> None:
     catalog = scan(tree(tmp_path, [*(f"flowers/{path}" for path in PAIR), "docs/1.png", "docs/2.png"]))
     assert catalog.cautions == (
         "'flowers': no picture lies there directly, but in 'cat', 'dog' below. If the folders below are the classes, "
-        "sort the pictures by them.",
+        f"give {tmp_path}/flowers.",
     )
+
+
+SOUND = {  # folders below the classes, which are none
+    "breeds": {"cat": "siamese persian", "dog": "pug collie"},
+    "days": {"cat": "may june july", "dog": "june july august"},
+    "one class is flat": {"cat": "a b", "dog": "a b", "fox": ""},
+    "one folder each": {"cat": "album", "dog": "album"},
+    "known parts": {"train/cat": "a b", "train/dog": "a b", "test/cat": "a b", "test/dog": "a b"},
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_folders_below_the_classes_are_looked_through(tmp_path: Path, name: str) -> None:
+    paths = [
+        f"{label}/{below}/1.jpg" for label, all_below in SOUND[name].items() for below in all_below.split() or ["."]
+    ]
+    assert len(scan(tree(tmp_path, paths)).pictures) == len(paths)
+    tree(tmp_path, mixed := [f"x/{label}/{below}/1.jpg" for label in ("cat", "dog") for below in (".", "a", "b")])
+    assert len(scan(tmp_path / "x").pictures) == len(mixed)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "train unseen",
+        "Trainingsdaten Testdaten",
+        "train query gallery",
+        "fold1 fold2 fold3",
+        "80 20",
+        "train new=cat,dog",
+    ],
+)
+@pytest.mark.parametrize("above", ["", "archive/"])
+def test_a_split_by_unknown_names_is_no_set_of_classes(tmp_path: Path, names: str, above: str) -> None:
+    """Each of them holds the same folders: those are the classes."""
+    paths = []
+    for name in names.split():
+        label, _, inner = name.partition("=")
+        paths += [f"{above}{label}/{below}/1.jpg" for below in (inner or "cat,dog,fox").split(",")]
+    shown = ", ".join(f"'{name.split('=')[0]}'" for name in sorted(names.split()))
+    with pytest.raises(DataError) as caught:
+        scan(tree(tmp_path, paths))
+    assert f"{shown} hold the same folders, 'cat', 'dog', 'fox', and no pictures beside them" in str(caught.value)
+    assert "rename them to train, val and test; else give one of them" in str(caught.value)
 
 
 OUTPUTS = {
@@ -168,23 +219,67 @@ def test_what_genus_wrote_is_never_data(tmp_path: Path, name: str, where: str) -
             scan(tmp_path / where / name)
 
 
+UNREAD = {  # names that say nothing or little, with the first bytes
+    "1.2.840.1136.20": b"\0" * 128 + b"DICM" + b"\0" * 99,
+    "1.2.840.1136.21": b"\0" * 128 + b"DICM" + b"\0" * 99,
+    "layers.bin": b"8BPS\0\1" + b"\0" * 99,
+    "x.jxl_": b"\xff\x0a" + b"\0" * 99,
+    "brain.nii.gz": b"\x1f\x8b" + b"\0" * 99,
+    "a.gpr": b"II*\0" + b"\0" * 99,
+    "a.PAM": b"P7\nWIDTH 1\n",
+}
+
+
 def test_every_file_is_used_or_counted(tmp_path: Path) -> None:
     root = tree(
         tmp_path, [*PAIR, "cat/a.CR2", "cat/b.nef", "cat/c.cr2", "dog/d.psd", "d.dng", "cat/e.mp3", "dog/x.xml"]
     )
     for name in ("a.jpg_large", "b.JPG~", "c.webp.1", "c.webp.2", "photo.dat"):
         (root / "dog" / name).write_bytes(corpus.photo(1))
+    for name, head in UNREAD.items():
+        (root / "dog" / name).write_bytes(head)
     (root / "dog/notes.jpg.txt").write_text("what the picture shows")
     catalog = scan(root)
     assert {path for path, _, _ in found(catalog)} == {*PAIR}
     assert catalog.notes == (f"Left alone in {root}: 3 files that are no pictures (.mp3 1, .txt 1, .xml 1).",)
     assert catalog.cautions == (
         f"Not used: 1 picture outside any class folder, {root}/d.dng for one.",
-        "Not used: 4 pictures in formats that genus does not read: 2 camera raw (.cr2), 1 camera raw (.nef), "
-        f"1 Photoshop (.psd); {root}/cat/a.CR2 for one. Save them as JPEG, PNG or TIFF.",
+        "Not used: 11 pictures in formats that genus does not read: 2 camera raw (.cr2), 2 DICOM (.<number>), 1 camera "
+        "raw (.nef), 1 PAM (.pam), 1 camera raw (.gpr), 1 medical (.nii.gz), 1 Photoshop (.psd), 1 Photoshop file "
+        f"(.bin), 1 JPEG XL (.jxl_); {root}/cat/a.CR2 for one. Save them as JPEG, PNG or TIFF.",
         "Not used: 5 files with other suffixes than pictures have, though they hold pictures: .<number> 2, "
         f".jpg_large 1, .jpg~ 1, .dat 1; {root}/dog/a.jpg_large for one. Rename them, to .jpg for instance.",
     )
+
+
+def test_a_picture_hides_among_many_files_that_are_none(tmp_path: Path) -> None:
+    """All are opened, up to a number that is said."""
+    root = tree(tmp_path, [*PAIR, *(f"cat/{number:04}.dat" for number in range(1001)), "dog/1.xml"])
+    (root / "cat/0500.dat").write_bytes(corpus.photo(1))
+    catalog = scan(root)
+    assert catalog.notes == (
+        f"Left alone in {root}: 1,000 files that are no pictures (.dat 999, .xml 1) and 1 further file, not looked "
+        "into (.dat 1).",
+    )
+    assert [f"{root}/cat/0500.dat for one" in caution for caution in catalog.cautions] == [True]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        (
+            "1.jpg_large",
+            "Not used: 1 file with other suffixes than pictures have, though they hold pictures: .jpg_large 1;",
+        ),
+        ("1.jpg!d", "Rename them, to .jpg for instance."),
+        ("1.2.840.1136.20", "in formats that genus does not read: 1 DICOM (.<number>); "),
+    ],
+)
+def test_an_empty_class_says_what_lies_in_it(tmp_path: Path, name: str, reason: str) -> None:
+    root = tree(tmp_path, [*PAIR, "fox/"])
+    (root / "fox" / name).write_bytes(UNREAD.get(name, corpus.photo(1)))
+    with pytest.raises(DataError, match=f"^No pictures in the class folders 'fox'.*{re.escape(reason)}"):
+        scan(root)
 
 
 ERRORS = {
@@ -195,9 +290,13 @@ ERRORS = {
     "ROOT/runs was written by genus and is no data.": ["runs/a-1/genus.json", "runs/a-1/curves.png"],
     "Only class 'cat' found in ROOT; at least 2 are needed.": ["cat/1.jpg", ".dog/1.jpg"],
     "Only class 'cat' found in ROOT/pets; at least 2 are needed.": ["pets/cat/1.jpg"],
-    "If its 2 folders are the classes, give ROOT/pets.": [*(f"pets/{path}" for path in PAIR), "labels/1.txt"],
+    "If the 2 folders in ROOT/pets are the classes, give it.": [*(f"pets/{path}" for path in PAIR), "labels/1.txt"],
     "No pictures in the class folders 'fox', 'owl'. Fill or remove them.": [*PAIR, "fox/", "owl/a.txt"],
     "No pictures in the class folders 'fox'. Fill or remove them. Not used: 1 picture in": [*PAIR, "fox/1.dng"],
+    "ROOT/data seems to hold the classes ('cat', 'dog'), not to be one. Give it.": [
+        *(f"data/{path}" for path in PAIR),
+        "docs/figure.jpg",
+    ],
     "No class folders in ROOT/train; expected ROOT/train/<class>/<image>.": ["train/1.jpg", "test/cat/1.jpg"],
     "Only class 'cat' found in ROOT": ["train/cat/1.jpg", "test/cat/1.jpg"],
     "val or test has classes that train lacks: 'fox'.": [*(f"train/{p}" for p in PAIR), "test/fox/1.jpg"],
@@ -367,8 +466,11 @@ def model(paths: set[str]) -> set[tuple[str, str, Part | None]] | None:
     if in_parts(tops):
         for name in sorted(tops & PARTS.keys(), key=lambda name: name != "train"):
             part, trained = (*place, name), {start[-1] for start in starts}
-            if len(inner := below(part)) == 1 and not inner & trained and is_wrapper((*part, *inner)):
-                part = (*part, *inner)
+            if len(inner := below(part)) == 1 and not inner & trained:
+                if is_wrapper((*part, *inner)):
+                    part = (*part, *inner)
+                elif trained and PARTS.get(*inner) == PARTS[name]:
+                    continue
             starts |= {(*part, label): PARTS[name] for label in below(part)}
     else:
         if tops <= PARTS.keys() or "test" in tops or any(tops & below((*place, name)) for name in tops & PARTS.keys()):
@@ -376,6 +478,12 @@ def model(paths: set[str]) -> set[tuple[str, str, Part | None]] | None:
         starts = {(*place, label): None for label in tops}
     for start in starts:
         if is_wrapper(start) and "train" in below(start) and {"valid", "test"} & below(start):
+            return None
+    deep = {start: below(start) for start in starts if is_wrapper(start) and len(below(start)) > 1}
+    if deep and len(deep) == len(starts) > 1 and not in_parts(tops):
+        most = max(deep.values(), key=len)
+        beside_part = any(start[-1] in PARTS and inner == most for start, inner in deep.items())
+        if all(inner == most or (beside_part and inner <= most) for inner in deep.values()):
             return None
     pictures = {
         ("/".join(file), start[-1], part)
@@ -432,19 +540,80 @@ def test_table(tmp_path: Path, encoding: str, delimiter: str) -> None:
         ("b.jpg", "dög", Part.TRAIN, None),
         ("new\nline.jpg", "dög", Part.VAL, None),
     ]
-    assert catalog.notes == ()
+    assert catalog.notes == (f"Columns of {tmp_path}/photos.CSV not used: 'by'.",)
 
 
-@pytest.mark.parametrize("path", ["file_name", "filename", "File", "image", "Image Path", "image_id"])
+@pytest.mark.parametrize("path", ["file_name", "filename", "File", "image", "Image Path", "image_id", "filepaths"])
 @pytest.mark.parametrize("label", ["class", "Category", "target"])
 def test_columns_by_other_names(tmp_path: Path, path: str, label: str) -> None:
     catalog = scan(table(tmp_path, f"by,{path},{label}\nme,a.jpg,cat\nme,b.jpg,dog\n"))
     assert {(p.path.name, p.label) for p in catalog.pictures} == {("a.jpg", "cat"), ("b.jpg", "dog")}
-    assert catalog.notes == (f"Columns of {tmp_path}/photos.CSV taken: '{path}' for path, '{label}' for label.",)
+    assert catalog.notes == (
+        f"Columns of {tmp_path}/photos.CSV taken: '{path}' for path, '{label}' for label.",
+        f"Columns of {tmp_path}/photos.CSV not used: 'by'.",
+    )
+
+
+OWN_SPLITS = {  # the name of a column, and what it says of four pictures: training, training, validation, test
+    "data set": "train train valid test",
+    "set": "Training TRAIN dev holdout",
+    "fold": "train train val test",
+    "phase": "train trn validate tst",
+    "Usage": "train_data train_data val_data test_data",
+    "what it is for": "train train val test",
+    "is_test": "0 0 - 1",
+    "IsValid": "False false TRUE -",
+    "is_val,is_test": "no,no no,no yes,no no,yes",
+    "is_training_image,is_test": "1,0 1,0 0,0 0,1",
+}
+
+
+@pytest.mark.parametrize("name", OWN_SPLITS)
+def test_the_own_split_is_taken_under_whatever_name(tmp_path: Path, name: str) -> None:
+    """A picture of the test part must never be trained on because a column is called otherwise."""
+    said = OWN_SPLITS[name].split()
+    rows = [f"{path},{label},{what}" for path, label, what in zip(PAIR, "cdcd", said, strict=True) if what != "-"]
+    catalog = scan(table(tree(tmp_path, PAIR), "\n".join([f"path,label,{name}", *rows])))
+    parts = [part for what, part in zip(said, (*"tt", "val", "test"), strict=True) if what != "-"]
+    assert [str(p.part)[0] for p in sorted(catalog.pictures, key=lambda p: p.path)] == [part[0] for part in parts]
+    taken = ", ".join(f"'{column}' for split" for column in name.split(","))
+    assert catalog.notes == (f"Columns of {tmp_path}/photos.CSV taken: {taken}.",)
+
+
+@pytest.mark.parametrize("name", ["vehicle", "fold", "is_blue", "patient_id"])
+def test_columns_that_say_nothing_of_the_split_are_named(tmp_path: Path, name: str) -> None:
+    catalog = scan(
+        table(tmp_path, f",path,label,{name},\n0,a.jpg,cat,train,\n".replace("train", "1") + "1,b.jpg,dog,2,")
+    )
+    assert {p.part for p in catalog.pictures} == {None}
+    assert catalog.notes == (f"Columns of {tmp_path}/photos.CSV not used: 'column 1', '{name}'.",)
+    belong = f"'patient_id' of {tmp_path}/photos.CSV is not used. If pictures with the same value belong together, call"
+    assert [belong in caution for caution in catalog.cautions] == ([True, False] if name == "patient_id" else [False])
+
+
+WRITTEN = {
+    "quoted after a blank": '"path", "label"\n"a.jpg", "cat, red"\n"b.jpg", "dog"\n',
+    "quoted in part": 'path, label\na.jpg, "cat, red"\nb.jpg, dog\n',
+    "single quotes": "'path','label'\n'a.jpg','cat, red'\n'b.jpg','dog'\n",
+    "single quotes after a blank": "path, label\n'a.jpg', 'cat, red'\n'b.jpg', 'dog'\n",
+    "bars": "path|label\na.jpg|cat, red\nb.jpg|dog\n",
+    "Excel": "sep=;\r\npath;label\r\na.jpg;cat, red\r\nb.jpg;dog\r\n;\r\n",
+    "remarks and blank lines": '\n# of a garden, by me\n\n#path,label\na.jpg,"cat, red"\n , \nb.jpg,dog\n',
+    "addresses of files": 'path,label\nfile://ROOT/a.jpg,"cat, red"\nfile://ROOT/b.jpg,dog\n',
+    "old Mac": 'path,label\ra.jpg,"cat, red"\rb.jpg,dog',
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("way", WRITTEN)
+def test_ways_of_writing_a_table(tmp_path: Path, way: str, encoding: str) -> None:
+    catalog = scan(table(tmp_path, WRITTEN[way].replace("ROOT", str(tmp_path)), encoding))
+    assert catalog.classes == ("cat, red", "dog")
+    assert [p.path for p in catalog.pictures] == [tmp_path / "a.jpg", tmp_path / "b.jpg"]
 
 
 @pytest.mark.parametrize(
-    "written", ["deep\\d.JPG", "deep/d", "deep\\D.jpg", " deep/d.JPG", "'deep/d.JPG'", "deep/d.jpg"]
+    "written", ["deep\\d.JPG", "deep/d", "deep\\D.jpg", "deep/d.JPG ", "'deep/d.JPG'", "deep/d.jpg"]
 )
 def test_paths_that_are_nearly_right(tmp_path: Path, written: str) -> None:
     catalog = scan(table(tmp_path, f"path,label\na.jpg,cat\n{written},dog\n"))
@@ -486,7 +655,7 @@ def test_a_few_missing_files_are_bad_files(tmp_path: Path) -> None:
 
 HEAD = "path,label,split\n"
 TABLE_ERRORS = {
-    "has no column 'label' (its first line says: path, lable). Did you mean 'lable'?": "path,lable\na.jpg,cat\n",
+    " (its first line says: path, lable). Did you mean 'lable'? Then call it 'label'.": "path,lable\na.jpg,cat\n",
     "has no column 'path' (its first line says: nothing)": "",
     "Put the names of the columns above the first picture.": "a.jpg,cat\nb.jpg,dog\n",
     "has the column 'label' 2 times": "path,label,label\n",
@@ -508,7 +677,20 @@ TABLE_ERRORS = {
     + "a.jpg,cat,train\nb.jpg,Cat,train\n",
     "Classes 'cat' (line 2 of photos.CSV) and 'cat ' (line 3 of photos.CSV) differ only in blanks": HEAD
     + "a.jpg,cat,train\nb.jpg,cat ,train\n",
-    "not a CSV file": HEAD + 'a.jpg,"cat,train\n',
+    "line 3: a quote opens here that is never closed": HEAD + 'a.jpg,cat,train\nb.jpg,"cat,train\na.jpg,cat,train\n',
+    "line 2: not a CSV file": HEAD + 'a.jpg,"c"at,train\n',
+    "line 4: the label 'dog' stands in quotes": "path,label\na.jpg,cat\nb.jpg,cat\nc.jpg,'dog'\n",
+    "line 2: 'a\\x00.jpg' holds a zero byte. Save the table anew": "path,label\na\0.jpg,cat\n",
+    "Classes '1' (line 3 of photos.CSV) and '1.0' (line 2 of photos.CSV) differ only in how the number is written": (
+        "path,label\na.jpg,1.0\nb.jpg,1\nc.jpg,2\n"
+    ),
+    "line 3: unknown split 'tets'. Use train": "path,label,set\na.jpg,cat,train\nb.jpg,dog,tets\n",
+    "several columns that name parts: 'set', 'fold'. Call": (
+        "path,label,set,fold\na.jpg,cat,train,val\nb.jpg,dog,val,train\n"
+    ),
+    "line 3: is_val '1', is_test '1': these are not one part": (
+        "path,label,is_val,is_test\na.jpg,cat,0,0\nb.jpg,dog,1,1\n"
+    ),
 }
 
 

@@ -1,5 +1,6 @@
 """What a scan finds, of a folder or of a table, and the rule that its labels obey."""
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,8 @@ def too_many(bad: int, total: int) -> str:
 
 
 def require_distinct(places: Mapping[str, str]) -> None:
-    """Raise DataError where labels differ only in capitals, blanks, invisible characters or Unicode form.
+    """Raise DataError where labels differ only in capitals, blanks, invisible characters or Unicode form, or are one
+    number, 1 and 1.0.
 
     ``places`` says for each label where it was found. Windows and macOS cannot keep most such folders apart.
     """
@@ -87,7 +89,8 @@ def is_blank(label: str) -> bool:
 
 def _key(label: str) -> str:
     """The same for labels that look alike."""
-    return _visible(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold()))
+    visible = _visible(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold()))
+    return re.sub(r"\A(-?\d+)\.0+\Z", r"\1", visible)
 
 
 def _visible(text: str) -> str:
@@ -99,4 +102,6 @@ def _difference(one: str, other: str) -> str:
     one, other = (unicodedata.normalize("NFKC", label) for label in (one, other))
     if one == other:
         return "how their letters are encoded"
+    if _visible(one).casefold() != _visible(other).casefold():
+        return "how the number is written"
     return "capitals" if one.casefold() == other.casefold() else "blanks or invisible characters"

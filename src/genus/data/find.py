@@ -3,13 +3,17 @@ without a word."""
 
 import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from genus.data.formats import HEADER_BYTES, SUFFIXES, UNREADABLE, is_hidden, is_output, sniff, suffix_of
 from genus.errors import DataError, plural
 from genus.files import irregular
+
+_OWN = "of genus's own folders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,14 @@ def find_pictures(arguments: Sequence[str]) -> Found:
         if os.path.isdir(argument):  # noqa: PTH112 (False, not an error, for what is out of reach)
             _walk(argument, found)
         elif not os.path.lexists(argument) and (matches := _matches(argument)):
-            _sort_out(matches, found)
+            _sort_out(argument, matches, found)
         else:
             found.pictures.append(argument)
     if not found.pictures and not found.unread:
         number = sum(found.others.values())
-        raise DataError(f"No pictures in {', '.join(arguments) or 'an empty list'} ({plural(number, 'other file')}).")
+        own = " What genus has written is left alone." if found.others[_OWN] else ""
+        where = ", ".join(arguments) or "an empty list"
+        raise DataError(f"No pictures in {where} ({plural(number, 'other file')}).{own}")
     return found
 
 
@@ -61,16 +67,34 @@ def _matches(pattern: str) -> list[str]:
         return []
 
 
-def _sort_out(matches: Iterable[str], found: Found) -> None:
-    """What a pattern matched, each file once, although ``**`` matches folders and the files in them."""
+def _sort_out(pattern: str, matches: Iterable[str], found: Found) -> None:
+    """What a pattern matched, each file once, although ``**`` matches folders and the files in them; not what genus has
+    written, unless the pattern names its folder outright (``runs/x/*.png``)."""
     below = Found(others=found.others)
+    named = os.path.dirname(re.split(r"[*?[]", pattern)[0])  # noqa: PTH120 (as the pattern writes it)
+    written: dict[str, str] = {}  # folder -> what it lies in that genus has written, or nothing
     for match in matches:
-        if os.path.isdir(match):  # noqa: PTH112
+        is_folder = os.path.isdir(match)  # noqa: PTH112
+        folder = match if is_folder else os.path.dirname(match)  # noqa: PTH120
+        if folder not in written:
+            written[folder] = _written(folder, named)
+        if written[folder]:
+            continue
+        if is_folder:
             _walk(match, below)
         else:
             _look_at(match, below)
+    if own := len({*written.values()} - {""}):
+        found.others[_OWN] += own
     found.pictures.extend(dict.fromkeys(below.pictures))
     found.unread.extend(dict.fromkeys(below.unread))
+
+
+def _written(folder: str, named: str) -> str:
+    """The outermost folder that genus has written on the way from ``named`` to ``folder``, or nothing."""
+    way = [Path(folder), *Path(folder).parents]
+    below = [one for one in reversed(way) if len(one.parts) > len(Path(named).parts)]
+    return next((str(one) for one in below if is_output(one)), "")
 
 
 def _walk(root: str, found: Found) -> None:
@@ -89,7 +113,7 @@ def _walk(root: str, found: Found) -> None:
             if not os.path.isdir(entry):  # noqa: PTH112
                 files.append(entry)
             elif is_output(entry):
-                found.others["of genus's own folders"] += 1
+                found.others[_OWN] += 1
             elif not os.path.islink(entry):  # noqa: PTH114
                 plain.append(entry)
             elif os.path.join(os.path.realpath(entry), "").startswith(inside):  # noqa: PTH118

@@ -74,7 +74,8 @@ def _read_folder(root: Path, for_training: bool) -> Catalog:
 
 def _require_pictures(layout: FolderLayout, pictures: Sequence[Picture], walk: Walk) -> None:
     filled = {picture.label for picture in pictures if picture.part in (None, Part.TRAIN)}
-    hints = [hint for hint in (walk.leftovers.unfollowed, walk.leftovers.unreadable) if hint]
+    left = walk.leftovers
+    hints = [hint for hint in (left.unfollowed, left.unreadable, left.disguised) if hint]
     empty = [label for label in layout.trained if label not in filled]
     if len(filled) == 1 and (inner := _folders_in(layout, next(iter(filled)))):
         hints.append(inner)
@@ -90,7 +91,7 @@ def _folders_in(layout: FolderLayout, label: str) -> str:
     """A hint that the folders in the one class folder may be the classes."""
     inner = {start.path: inner_folders(start.path) for start in layout.classes if start.label == label}
     path, folders = next(iter(inner.items()))
-    return f"If its {len(folders)} folders are the classes, give {path}." if folders and len(folders) > 1 else ""
+    return f"If the {len(folders)} folders in {path} are the classes, give it." if folders and len(folders) > 1 else ""
 
 
 def _require_trained(root: Path, trained: Collection[str], labels: Collection[str]) -> None:

@@ -19,8 +19,8 @@ SUFFIXES = frozenset(
 UNREADABLE = {
     suffix: name
     for name, suffixes in {
-        "camera raw": ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 "
-        ".rwl .sr2 .srf .srw .x3f",
+        "camera raw": ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .gpr .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf "
+        ".raw .rw2 .rwl .sr2 .srf .srw .x3f",
         "Photoshop": ".psd .psb",
         "drawing": ".svg .svgz .eps .ai .emf .wmf .cdr",
         "JPEG XL": ".jxl",
@@ -28,11 +28,12 @@ UNREADABLE = {
         "icon": ".ico .icns .cur",
         "GIMP": ".xcf",
         "Krita": ".kra .ora",
-        "medical": ".dcm .dicom .nii .nrrd .mha .mhd",
+        "medical": ".dcm .dicom .nii .nii.gz .nrrd .mha .mhd",
         "microscope": ".czi .lif .lsm .nd2 .oib .oif .vsi .svs .ndpi .scn .mrxs .bif",
         "astronomy": ".fits .fit .fts",
         "high dynamic range": ".exr .hdr",
-        "old bitmap": ".tga .pcx .sgi .ras .xbm .xpm .pict .pct .iff .lbm .jng .mng .dds .cin .dpx",
+        "old bitmap": ".tga .pcx .sgi .rgb .ras .xbm .xpm .pict .pct .iff .lbm .jng .mng .dds .cin .dpx .pcd .wbmp",
+        "PAM": ".pam",
         "new bitmap": ".qoi .flif .bpg .jls",
         "DjVu": ".djvu .djv",
     }.items()
@@ -56,6 +57,11 @@ class FileKind:
 
     name: str
     role: Role
+
+    @property
+    def noun(self) -> str:
+        """``Photoshop file`` of ``A Photoshop file``."""
+        return re.sub("^(an?|the) ", "", self.name, flags=re.IGNORECASE)
 
     @property
     def refusal(self) -> str:
@@ -190,8 +196,10 @@ _SYSTEM = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle
 
 
 def suffix_of(name: str) -> str:
-    """``.jpg`` of ``Rose.JPG``: in lower case, without blanks; empty where there is no dot."""
-    return os.path.splitext(name)[1].strip().lower()  # noqa: PTH122 (a Path for each of a million names takes seconds)
+    """``.jpg`` of ``Rose.JPG``: in lower case, without blanks; empty where there is no dot. ``.nii.gz`` is one."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 (a Path for each of a million names takes seconds)
+    suffix = suffix.strip().lower()
+    return ".nii.gz" if suffix == ".gz" and stem.lower().endswith(".nii") else suffix
 
 
 def is_hidden(name: str) -> bool:

@@ -29,6 +29,8 @@ _WORDS: dict[str, Role] = {
     **dict.fromkeys(("pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled"), "unlabelled"),
 }
 _FILLER = "datasets?|data|sets?|images?|imgs?|pictures?|pics?|photos?|folder|dir|split|samples?|subset|part|files?"
+_NO_LABEL = ("unknown", "unlabeled", "unlabelled")  # alone in a part, which holds no labels then
+_WRAPPER = re.compile("data|datasets?|images?|imgs?", re.IGNORECASE)
 _WORD = re.compile(f"(?:{_FILLER})?({'|'.join(sorted(_WORDS, key=len, reverse=True))})(?:{_FILLER})?")
 
 
@@ -121,9 +123,10 @@ def _role(name: str) -> tuple[Role, tuple[str, ...]] | None:
 
 
 def _words(name: str) -> list[str]:
-    """The words of ``name`` in lower case, without digits and signs; ``SegTrain`` is two, ``TRAIN`` one."""
+    """The words of ``name`` in lower case, without digits and signs; ``SegTrain`` is two, ``TRAIN`` and ``hold-out``
+    are one."""
     words = []
-    for run in re.findall(r"[^\W\d_]+", name):
+    for run in re.findall(r"[^\W\d_]+", re.sub(r"(?i)hold[\W_]out", "holdout", name)):
         known = _WORD.fullmatch(run.lower()) or re.fullmatch(_FILLER, run.lower())
         words += [run] if known else re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z]+", run)
     return [word.lower() for word in words]
@@ -180,7 +183,8 @@ def _in_parts(
     unlabelled: list[str] = []
     for part in (*Part, None):  # training comes first: it says which labels there are
         for folder in (entry for entry in folders if entry.name in parts and parts[entry.name] == part):
-            inner, files = _class_folders(walk, folder.path, {start.label for start in classes}) if part else ([], [])
+            trained = {start.label for start in classes}
+            inner, files = _class_folders(walk, folder.path, part, trained) if part else ([], [])
             if inner or part == Part.TRAIN:
                 walk.keep_loose(files)
             else:
@@ -191,14 +195,15 @@ def _in_parts(
     return tuple(classes), unlabelled
 
 
-def _class_folders(walk: Walk, folder: str, trained: set[str]) -> tuple[Entries, Entries]:
+def _class_folders(walk: Walk, folder: str, part: Part, trained: set[str]) -> tuple[Entries, Entries]:
     """The class folders of a part, and the files beside them. One folder too many is looked through
-    (``seg_train/seg_train/<class>``); ``images`` without folders (``test/images/1.jpg``) is no class."""
+    (``seg_train/seg_train/<class>``); ``images``, ``unknown`` or the part once more, without folders
+    (``test/test/1.jpg``), are no classes."""
     inner, files = walk.entries(folder)
-    if len(inner) == 1 and inner[0].name not in trained:
+    if len(inner) == 1 and (name := inner[0].name) not in trained:
         if inner_folders(inner[0].path):
             return walk.entries(inner[0].path)
-        if trained and is_plain(inner[0].name):
+        if trained and (is_plain(name) or part_named(name) == part or name.lower() in _NO_LABEL):
             return [], files
     return inner, files
 
@@ -218,19 +223,44 @@ def _doubtful(place: Path, folders: Entries, parts: Parts) -> Iterator[str]:
 
 def _deep(classes: Sequence[Start]) -> Iterator[str]:
     """Class folders whose pictures all lie in several folders below: perhaps those are the classes."""
-    deep = {start: inner for start in classes if len(inner := inner_folders(start.path) or []) > 1}
-    inner = list(dict.fromkeys(Path(folder).name for folders in deep.values() for folder in sorted(folders)))
-    for start, folders in deep.items():
-        if is_split(names := sorted(Path(folder).name for folder in folders)):
+    deep = {start: folders for start in classes if len(folders := inner_folders(start.path) or []) > 1}
+    names = {start: sorted(Path(folder).name for folder in folders) for start, folders in deep.items()}
+    for start, below in names.items():
+        if is_split(below):
             raise DataError(
-                f"{start.path} holds parts of the data ({listing(names)}), so it is no class. If it is the whole data "
+                f"{start.path} holds parts of the data ({listing(below)}), so it is no class. If it is the whole data "
                 "set, give it; if every class is split by itself, sort the pictures into train/<class>, test/<class>."
             )
-    if deep:
-        yield (
-            f"{listing(start.label for start in deep)}: no picture lies there directly, but in {listing(inner)} below. "
-            "If the folders below are the classes, sort the pictures by them."
+    if not deep:
+        return
+    inner = listing(dict.fromkeys(name for below in names.values() for name in below))
+    labels = listing(dict.fromkeys(start.label for start in deep))
+    if len(deep) == len(classes) > 1 and _alike(names):
+        raise DataError(
+            f"{labels} hold the same folders, {inner}, and no pictures beside them, so those seem to be the classes. "
+            f"If {labels} are the parts of a split, rename them to train, val and test; else give one of them, or put "
+            "the pictures of each class together. If they are the classes after all, list the pictures in a CSV table: "
+            "path,label."
         )
+    only = next(iter(deep)) if len(deep) == 1 else None
+    if only and _WRAPPER.fullmatch(only.label):
+        raise DataError(
+            f"{only.path} seems to hold the classes ({inner}), not to be one. Give it. If it is one, rename it."
+        )
+    yield (
+        f"{labels}: no picture lies there directly, but in {inner} below. If the folders below are the classes, "
+        + (f"give {only.path}." if only else "sort the pictures by them.")
+    )
+
+
+def _alike(names: Mapping[Start, Sequence[str]]) -> bool:
+    """Do folders that are in no part hold the same folders each? Of those beside one that is called like a part, some
+    may lack some."""
+    if any(start.part for start in names):
+        return False
+    most = max(names.values(), key=len)
+    beside_part = any(part_named(start.label) and below == most for start, below in names.items())
+    return all(below == most or (beside_part and set(below) <= set(most)) for below in names.values())
 
 
 def _renamed(parts: Mapping[str, Part | None]) -> Iterator[str]:

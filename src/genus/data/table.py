@@ -5,41 +5,37 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from genus.data.catalog import BadFile, Catalog, Picture, is_blank, require_distinct, too_many
+from genus.data.columns import Columns, delimiter_of, find_columns, names_columns
 from genus.data.formats import SUFFIXES, suffix_of
 from genus.data.layout import PARTS, part_named
 from genus.errors import DataError, nearest
+from genus.types import Part
 
-_COLUMNS = {  # what a column may be called, the first of these that is there; case, blanks and signs do not matter
-    "path": "path filepath filename file image imagepath imagefile imagename imageid img picture photo idcode id",
-    "label": "label class category target labels classes classname labelname",
-    "split": "split subset partition",
-    "group": "group",
-}
-_DELIMITERS = (",", ";", "\t")
-_EXPECTED = "Expected: path,label[,split][,group]."
+_QUOTED = re.compile(r"\s*'[^']+'\s*")
 
 
 def read_table(table: Path) -> Catalog:
-    """Read a table in UTF-8 (with or without byte order mark) or UTF-16, whose first line names the columns.
+    """Read a table in UTF-8 or UTF-16, whose first line names the columns; above it, blank lines, comments and the
+    ``sep=;`` of Excel are passed over.
 
-    Columns are separated by commas, semicolons or tabs. Paths are relative to the folder of the table, with ``/`` or
-    ``\\``; a path that no file has as it is written takes the one file of this name, whatever its capitals and suffix.
-    Further columns are ignored; an empty group is no group. A picture that is not there becomes a bad file.
+    Columns are separated by commas, semicolons, tabs or bars; what they may be called says ``columns``. Paths are
+    relative to the folder of the table, with ``/`` or ``\\``; a path that no file has as it is written takes the one
+    file of this name in other capitals, or with the suffix that the path lacks. Further columns are ignored, which a
+    note says; an empty group is no group. A picture that is not there becomes a bad file.
     Raises DataError, naming line and value, for a missing column, an unknown split, an empty cell, a path that is
     listed twice, labels that look alike; and when more than 5 % of the pictures are not there.
     """
     try:
-        with table.open(encoding=_encoding(table), newline="") as file:
-            return _Reader(table).read(file)
+        return _Reader(table).read()
     except UnicodeError as error:
         raise _not_unicode(table) from error
-    except csv.Error as error:
-        raise DataError(f"{table}: not a CSV file that can be read: {error}.") from error
     except OSError as error:
         raise DataError(f"Cannot read {table}: {(error.strerror or str(error)).lower()}.") from error
 
@@ -56,32 +52,53 @@ class _Reader:
         self._line_of: dict[str, int] = {}  # of each path
         self._labels: dict[str, str] = {}  # as they are written, and where first
 
-    def read(self, file: TextIO) -> Catalog:
-        """All lines. Raises DataError."""
-        first = file.readline()
-        delimiter = _delimiter(first)
-        header = next(csv.reader([first], delimiter=delimiter, strict=True), [])
-        columns = _columns(self._table, header)
-        lines = csv.reader(file, delimiter=delimiter, strict=True)
-        end = 1  # a quoted cell may hold line ends
-        for cells in lines:
-            line, end = end + 1, lines.line_num + 1
-            if not any(cells):
-                continue
+    def read(self) -> Catalog:
+        """All lines, twice: what a column is, its values say as well. Raises DataError."""
+        rows = self._rows()
+        _, header = next(rows, (1, []))
+        columns = find_columns(self._table, header, (cells for _, cells in rows))
+        rows = self._rows()
+        next(rows)
+        for line, cells in rows:
             if len(cells) != len(header):
                 raise self._wrong(line, f"{len(cells)} cells, but the first line names {len(header)} columns")
-            self._add(line, {name: cells[place] for name, place in columns.items()})
-        return self._catalog(header, columns)
+            self._add(line, cells, columns)
+        return self._catalog(columns)
 
-    def _add(self, line: int, cells: Mapping[str, str]) -> None:
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Number of its first line (a quoted cell may hold line ends) and cells of each row, that of the names first,
+        that are not all blank."""
+        encoding = _encoding(self._table)
+        with self._table.open(encoding=encoding, newline="") as file:
+            above, delimiter, quote = _form(file)
+        with self._table.open(encoding=encoding, newline="") as file:
+            for _ in range(above):
+                file.readline()
+            lines = csv.reader(file, delimiter=delimiter, quotechar=quote, skipinitialspace=True, strict=True)
+            end = above
+            while True:
+                try:
+                    cells = next(lines, None)
+                except csv.Error as error:
+                    raise self._wrong(end + 1, _not_csv(error)) from error
+                if cells is None:
+                    return
+                line, end = end + 1, above + lines.line_num
+                if zero := next((cell for cell in cells if "\0" in cell), None):
+                    raise self._wrong(line, f"{zero!r} holds a zero byte. Save the table anew, as CSV in UTF-8")
+                if any(cell.strip() for cell in cells):
+                    yield line, cells
+
+    def _add(self, line: int, row: Sequence[str], columns: Columns) -> None:
         """One picture."""
+        cells = {name: row[place] for name, place in columns.places.items()}
         for name in ("path", "label"):
             if is_blank(cells[name]):
                 raise self._wrong(line, f"the {name} is empty")
-        split, label = cells.get("split"), cells["label"].strip()
-        part = None if split is None else part_named(split)
-        if split is not None and part is None:
-            raise self._wrong(line, f"unknown split '{split}'. Use train, val or test.{nearest(split, PARTS)}", end="")
+        label = cells["label"].strip()
+        if len(label) > 1 and label[0] == label[-1] and label[0] in "'\"":
+            raise self._wrong(line, f"the label {label} stands in quotes. Remove them")
+        part = self._part(line, row, columns)
         path, reason = self._files.find(cells["path"])
         known = self._line_of.setdefault(os.path.normpath(path), line)
         if known != line:
@@ -94,7 +111,22 @@ class _Reader:
             self._found.append(f"'{cells['path']}' in line {line} is {path}")
         self._pictures.append(Picture(path, label, part, cells.get("group", "").strip() or None))
 
-    def _catalog(self, header: Sequence[str], columns: Mapping[str, int]) -> Catalog:
+    def _part(self, line: int, row: Sequence[str], columns: Columns) -> Part | None:
+        if columns.flags:
+            parts = columns.parts(row)
+            if len(parts) != 1:
+                flags = ", ".join(f"{columns.header[place]} '{row[place].strip()}'" for place in columns.flags)
+                raise self._wrong(line, f"{flags}: these are not one part of the data")
+            return parts[0]
+        if "split" not in columns.places:
+            return None
+        split = row[columns.places["split"]]
+        part = part_named(split)
+        if part is None:
+            raise self._wrong(line, f"unknown split '{split}'. Use train, val or test.{nearest(split, PARTS)}", end="")
+        return part
+
+    def _catalog(self, columns: Columns) -> Catalog:
         total = len(self._pictures) + len(self._missing)
         if not total:
             raise DataError(f"{self._table} lists no pictures.")
@@ -106,13 +138,15 @@ class _Reader:
                 f"Paths are relative to {self._table.parent}; correct the paths or remove the lines."
             )
         labels = sorted({label.strip() for label in self._labels})
-        notes = (*self._column_notes(header, columns), *self._found_notes())
-        return Catalog(self._table.parent, tuple(labels), tuple(self._pictures), tuple(self._missing), notes)
-
-    def _column_notes(self, header: Sequence[str], columns: Mapping[str, int]) -> Iterator[str]:
-        names = {header[place].strip(): name for name, place in columns.items()}
-        if other := [f"'{column}' for {name}" for column, name in names.items() if column.lower() != name]:
-            yield f"Columns of {self._table} taken: {', '.join(other)}."
+        notes = (*columns.notes(self._table), *self._found_notes())
+        return Catalog(
+            root=self._table.parent,
+            classes=tuple(labels),
+            pictures=tuple(self._pictures),
+            bad=tuple(self._missing),
+            notes=notes,
+            cautions=tuple(columns.cautions(self._table)),
+        )
 
     def _found_notes(self) -> Iterator[str]:
         if self._found:
@@ -135,6 +169,8 @@ class _Files:
 
     def find(self, written: str) -> tuple[Path, str]:
         """The file that is meant, and an empty string; or the path as it is written, and why there is no file."""
+        if written.startswith("file://"):
+            written = url2pathname(urlsplit(written).path)
         path = self._root / written
         if os.path.isfile(path):  # noqa: PTH113 (Path.is_file takes twice as long, and tables can be long)
             return path, ""
@@ -178,8 +214,37 @@ def _plain(name: str) -> str:
 
 
 def _encoding(table: Path) -> str:
+    """UTF-16 by its mark, or by the zero bytes of the letters that it begins with."""
     with table.open("rb") as file:
-        return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        head = file.read(4)
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    if head[1::2] == b"\0\0":
+        return "utf-16-le"
+    return "utf-16-be" if head[::2] == b"\0\0" else "utf-8-sig"
+
+
+def _form(file: TextIO) -> tuple[int, str, str]:
+    """The number of lines above the names of the columns, the sign between cells, and that around a quoted one."""
+    above, names = 0, ""
+    for line in file:
+        if line.strip() and not _is_remark(line):
+            names = line
+            break
+        above += 1
+    delimiter = delimiter_of(names)
+    cells = (names + delimiter + next(file, "")).split(delimiter)
+    return above, delimiter, "'" if any(map(_QUOTED.fullmatch, cells)) else '"'
+
+
+def _is_remark(line: str) -> bool:
+    return line.strip('" ').lower().startswith("sep=") or (line.startswith("#") and not names_columns(line))
+
+
+def _not_csv(error: csv.Error) -> str:
+    if "unexpected end" in str(error) or "field limit" in str(error):
+        return "a quote opens here that is never closed. Close it, or double it where it is part of a cell"
+    return f"not a CSV file that can be read: {error}"
 
 
 def _not_unicode(table: Path) -> DataError:
@@ -195,41 +260,3 @@ def _not_unicode(table: Path) -> DataError:
                     "Windows. Save the table as CSV in UTF-8."
                 )
     return DataError(f"{table} is not UTF-8 text. Save it as CSV in UTF-8.")
-
-
-def _delimiter(first_line: str) -> str:
-    """The one by which the names of the columns can be told apart."""
-    found = {mark: _places(first_line.rstrip("\r\n").split(mark)) for mark in _DELIMITERS}
-    return max(_DELIMITERS, key=lambda mark: ("path" in found[mark]) + ("label" in found[mark]))
-
-
-def _places(header: Sequence[str]) -> dict[str, int]:
-    """Which column is which, as far as the names say."""
-    names = [re.sub(r"[\W_]", "", name.lower()) for name in header]
-    return {
-        column: names.index(known)
-        for column, accepted in _COLUMNS.items()
-        for known in [next((name for name in accepted.split() if name in names), None)]
-        if known
-    }
-
-
-def _columns(table: Path, header: Sequence[str]) -> dict[str, int]:
-    places = _places(header)
-    names = [name.strip().lower() for name in header]
-    for column in ("path", "label"):
-        if column not in places:
-            found = ", ".join(names) or "nothing"
-            above = " Put the names of the columns above the first picture." if _is_picture_line(header) else ""
-            raise DataError(
-                f"{table} has no column '{column}' (its first line says: {found}).{nearest(column, names)}{above} "
-                f"{_EXPECTED}"
-            )
-    for place in places.values():
-        if names.count(names[place]) > 1:
-            raise DataError(f"{table} has the column '{names[place]}' {names.count(names[place])} times.")
-    return places
-
-
-def _is_picture_line(header: Sequence[str]) -> bool:
-    return any(suffix_of(cell) in SUFFIXES for cell in header)

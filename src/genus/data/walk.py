@@ -4,7 +4,7 @@ Nothing is left out silently: what is no picture, or none that is used, is count
 """
 
 import os
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from genus.data.formats import (
     HEADER_BYTES,
     SUFFIXES,
     UNREADABLE,
+    FileKind,
     is_hidden,
     is_output,
     may_be_picture,
@@ -24,8 +25,8 @@ from genus.errors import DataError, plural
 from genus.types import Part
 
 Entries = list[os.DirEntry[str]]
-_SNIFFED = 8
-"""So many files of each suffix are opened to see whether they are pictures after all."""
+_OPENED = 1000
+"""So many files of each suffix are opened to see whether they are pictures after all; of more, that is said."""
 _NAMED = 5  # suffixes in a sentence
 
 
@@ -129,28 +130,49 @@ class Leftovers:
         self.links_outside = 0
         self.outputs: list[str] = []  # folders that genus wrote
         self.loose: list[str] = []  # pictures outside any class folder
-        self._others: Counter[str] = Counter()
-        self._first: defaultdict[str, list[str]] = defaultdict(list)  # of each suffix
+        self._opened: Counter[str] = Counter()  # by suffix, like all that follow
+        self._unopened: Counter[str] = Counter()
+        self._others: Counter[str] = Counter()  # no pictures
+        self._disguised: Counter[str] = Counter()  # pictures under another name
+        self._unreadable: Counter[str] = Counter()  # pictures in formats that are not read, with the kind
+        self._first_disguised = ""
+        self._first_unreadable = ""
 
     def add(self, file: str) -> None:
-        """A file in a class folder that is no picture by its name."""
+        """A file in a class folder that is no picture by its name; it may be one by its first bytes."""
         suffix = suffix_of(file)
         if suffix[1:].isdigit():
             suffix = ".<number>"
-        self._others[suffix] += 1
-        if len(self._first[suffix]) < _SNIFFED:
-            self._first[suffix].append(file)
+        if suffix in UNREADABLE:
+            self._add_unreadable(file, f"{UNREADABLE[suffix]} ({suffix})")
+            return
+        if self._opened[suffix] >= _OPENED:
+            self._unopened[suffix] += 1
+            return
+        self._opened[suffix] += 1
+        kind = _kind(file)
+        if kind is None or kind.role == "other":
+            self._others[suffix] += 1
+        elif kind.role == "picture":
+            self._add_unreadable(file, f"{kind.noun} ({suffix})")
+        else:
+            self._disguised[suffix] += 1
+            self._first_disguised = self._first_disguised or file
+
+    def _add_unreadable(self, file: str, kind: str) -> None:
+        self._unreadable[kind] += 1
+        self._first_unreadable = self._first_unreadable or file
 
     def notes(self) -> Iterator[str]:
         """On what is none of the user's pictures."""
         if self.outputs:
             yield f"Left alone: {plural(len(self.outputs), 'folder')} written by genus, {self.outputs[0]} for one."
-        disguised = self._disguised()
-        others = Counter({s: n for s, n in self._others.items() if s not in UNREADABLE and s not in disguised})
         counts = []
-        if count := others.total():
+        if count := self._others.total():
             what = "that is no picture" if count == 1 else "that are no pictures"
-            counts.append(f"{plural(count, 'file')} {what} ({_by_suffix(others)})")
+            counts.append(f"{plural(count, 'file')} {what} ({_by_suffix(self._others)})")
+        if count := self._unopened.total():
+            counts.append(f"{plural(count, 'further file')}, not looked into ({_by_suffix(self._unopened)})")
         if self.hidden:
             counts.append(
                 "1 hidden or system entry" if self.hidden == 1 else f"{self.hidden:,} hidden or system entries"
@@ -164,15 +186,7 @@ class Leftovers:
             yield self.unfollowed
         if self.loose:
             yield f"Not used: {plural(len(self.loose), 'picture')} outside any class folder, {self.loose[0]} for one."
-        if self.unreadable:
-            yield self.unreadable
-        if disguised := self._disguised():
-            count, first = sum(self._others[suffix] for suffix in disguised), next(iter(disguised.values()))
-            yield (
-                f"Not used: {plural(count, 'file')} with other suffixes than pictures have, though they hold pictures: "
-                f"{_by_suffix(Counter({suffix: self._others[suffix] for suffix in disguised}))}; {first} for one. "
-                "Rename them, to .jpg for instance."
-            )
+        yield from (sentence for sentence in (self.unreadable, self.disguised) if sentence)
 
     @property
     def unfollowed(self) -> str:
@@ -185,34 +199,37 @@ class Leftovers:
     @property
     def unreadable(self) -> str:
         """A sentence about pictures in formats that genus does not read, or nothing."""
-        found = Counter({suffix: count for suffix, count in self._others.items() if suffix in UNREADABLE})
-        if not found:
+        if not self._unreadable:
             return ""
-        kinds = ", ".join(f"{count:,} {UNREADABLE[suffix]} ({suffix})" for suffix, count in found.most_common())
-        first = self._first[found.most_common(1)[0][0]][0]
+        shown = [f"{count:,} {kind}" for kind, count in self._unreadable.most_common(2 * _NAMED)]
+        more = len(self._unreadable) - len(shown)
+        kinds = ", ".join(shown) + (f" and {more} more kinds" if more else "")
         return (
-            f"Not used: {plural(found.total(), 'picture')} in formats that genus does not read: {kinds}; {first} for "
-            "one. Save them as JPEG, PNG or TIFF."
+            f"Not used: {plural(self._unreadable.total(), 'picture')} in formats that genus does not read: {kinds}; "
+            f"{self._first_unreadable} for one. Save them as JPEG, PNG or TIFF."
         )
 
-    def _disguised(self) -> dict[str, str]:
-        """Suffix -> a file with it that is a picture by its first bytes, though not by its name."""
-        found = {}
-        for suffix, files in self._first.items():
-            if suffix not in UNREADABLE and (file := next(filter(_holds_picture, files), None)):
-                found[suffix] = file
-        return found
+    @property
+    def disguised(self) -> str:
+        """A sentence about pictures that do not look like any by their names, or nothing."""
+        if not self._disguised:
+            return ""
+        return (
+            f"Not used: {plural(self._disguised.total(), 'file')} with other suffixes than pictures have, though they "
+            f"hold pictures: {_by_suffix(self._disguised)}; {self._first_disguised} for one. Rename them, to .jpg for "
+            "instance."
+        )
 
 
-def _holds_picture(file: str) -> bool:
+def _kind(file: str) -> FileKind | None:
+    """What a file is by its first bytes."""
     try:
         if not os.path.isfile(file):  # noqa: PTH113 (a pipe would block)
-            return False
+            return None
         with open(file, "rb") as opened:  # noqa: PTH123
-            kind = sniff(opened.read(HEADER_BYTES))
-        return kind is not None and kind.role == "read"
+            return sniff(opened.read(HEADER_BYTES))
     except OSError:
-        return False
+        return None
 
 
 def _by_suffix(counts: Counter[str]) -> str:

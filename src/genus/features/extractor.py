@@ -232,7 +232,7 @@ def open_extractor(
         try:
             probe_writable(root)
         except MachineError as error:
-            on_event(Caution(f"Features are not kept for later runs: {error}"))
+            on_event(Caution(f"Features are not kept for later runs: {error} GENUS_CACHE names another one."))
             root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="genus-")))
         extractor = FeatureExtractor(frozen, root, engine, pictures, workers, on_event)
         stack.callback(extractor.close)

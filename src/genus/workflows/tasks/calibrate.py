@@ -115,8 +115,9 @@ def known_rule(evidence: Evidence, max_error: float) -> KnownRule:
         ""
         if at_least is not None
         else f"{plural(len(evidence), 'picture')} cannot show an error of at most {max_error:g} for any threshold, so "
-        f"nothing is known. It takes at least {answers_needed(max_error)} sure answers without a mistake, and more "
-        "with some: more pictures or a larger --max-error help."
+        f"nothing is known; {np.count_nonzero(~evidence.right):,} of their answers were wrong. It takes at least "
+        f"{answers_needed(max_error)} answers, the surest ones, with no wrong one among them, and more with some: more "
+        "pictures or a larger --max-error help."
     )
     return KnownRule(max_error, at_least and max(at_least - ROUNDING, 0.0), min(furthest + ROUNDING, 2.0), reason)
 
