@@ -303,6 +303,7 @@ def _sound() -> list[Case]:
         Case("text.ppm", b"P3 2 2 15\n" + b"15 0 0 " * 4, colour=RED),
         Case("plain.pgm", b"P5 64 64 255\n" + bytes([128]) * 64 * 64, colour=GREY),
         Case("plain.pbm", b"P4 64 64\n" + bytes(8 * 64), colour=WHITE),
+        Case("text16.ppm", b"P3 2 2 65535\n" + b"65535 0 # red\n 0 " * 4, colour=RED),
         Case("declared12.pgm", b"P5 64 64 4095\n" + b"\x02\x02" * 64 * 64, colour=(32, 32, 32)),
         Case("plain.heic", encode(plain("RGB", GREY), "HEIC"), colour=GREY),
         Case("one_pixel.png", encode(plain("RGB", RED, (1, 1)), "PNG"), colour=RED),
@@ -385,6 +386,17 @@ def _bad() -> list[Case]:
         *(Case(f"{name}.jpg", head, f"{re.escape(kind)} is not supported; save it") for name, kind, head in UNREAD),
         *(Case(f"{name}.png", head, f"looks like {kind}, not an image$") for name, kind, head in OTHERS),
         Case("channels.tif", tiff(np.zeros((4, 4, 5), np.uint16), photometric=1), "this kind of TIFF is not supported"),
+        *(
+            Case(
+                f"deep{n}.j{kind}",
+                _deep_jpeg2000(mode, kind),
+                f"JPEG 2000 of {n} x 12 bits is not supported; save it as",
+            )
+            for n, mode in ((2, "LA"), (3, "RGB"), (4, "RGBA"))
+            for kind in ("p2", "2k")
+        ),
+        Case("few_numbers.ppm", b"P3 2 2 65535\n" + b"65535 0 0 " * 3, "truncated: the PNM has 9 numbers of 12$"),
+        Case("large_numbers.ppm", b"P3 2 2 65535\n" + b"65536 0 0 " * 4, "damaged PNM file: "),
         Case("short.tif", tiff(_grey16(9)[:, :, None])[:4000], "truncated: "),
         Case("zeros.jpg", bytes(5000), "holds nothing but zero bytes"),
         Case("noise.jpg", bytes(range(200, 100, -3)) + bytes(range(30)), "not one of the formats JPEG, PNG"),
@@ -401,6 +413,15 @@ def _bad() -> list[Case]:
         Case("just_over.png", _png_header(13343, 13342), f"13343 x 13342 pixels is {large}"),
         Case("nothing.png", _png_header(0, 0), "(damaged|truncated)"),
     ]
+
+
+def _deep_jpeg2000(mode: str, kind: str) -> bytes:
+    """A file whose header says 12 bits."""
+    data = bytearray(encode(plain(mode, 0), "JPEG2000", no_jp2=kind == "2k"))
+    channels = data.index(b"\xff\x4f\xff\x51") + 41  # their number, then three bytes for each
+    for at in range(data[channels]):
+        data[channels + 1 + 3 * at] = 12 - 1
+    return bytes(data)
 
 
 def _holed_webp(picture: Image.Image) -> bytes:

@@ -25,6 +25,7 @@ KINDS: dict[str, tuple[np.ndarray, Callable[[np.ndarray], bytes]]] = {
     "RGBA TIFF": (COLOUR, lambda values: tiff(np.dstack([values, OPAQUE_12]), alpha=2)),
     "grey PNM": (GREY, lambda values: b"P5 96 64 65535\n" + values.astype(">u2").tobytes()),
     "RGB PNM": (COLOUR, lambda values: b"P6 96 64 65535\n" + values.astype(">u2").tobytes()),
+    "RGB PNM in text": (COLOUR, lambda values: f"P3 96 64 65535\n{' '.join(map(str, values.flat))}".encode()),
 }
 
 

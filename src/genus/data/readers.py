@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFile, features
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -65,13 +66,15 @@ def open_picture(kind: str, data: bytes, at_least: int | None, rule: DecodeRule)
             return Opened(header.width, header.height, partial(bmp.load_bmp, data, header), 12 * pixels)
         case "PNM":
             return _open_pnm(data, rule)
+        case "JPEG 2000":
+            return _open_jpeg2000(data)
         case "GIF":
             return _opened(GifImageFile(io.BytesIO(data)))
         case "BMP":
             return _opened(BmpImageFile(io.BytesIO(data)))
         case _:
             image = _CODECS[kind]()(io.BytesIO(data))
-            own = {"WebP": 12, "JPEG 2000": 4 * len(image.getbands())}.get(kind, 6)  # copies of the library; measured
+            own = 12 if kind == "WebP" else 6  # bytes that copies of the library take; measured
             return _opened(image, pixel_bytes=_IN_PILLOW + own)
 
 
@@ -120,6 +123,20 @@ def _open_tiff(data: bytes, rule: DecodeRule) -> Opened:
     return Opened(layout.width, layout.height, load, needed)
 
 
+def _open_jpeg2000(data: bytes) -> Opened:
+    """Pillow keeps 8 bits of colour and of alpha, and rounds such that white becomes 0; grey it keeps with 16 bits."""
+    start = data.find(b"\xff\x4f\xff\x51")  # where the header of the pixels begins; a JP2 has boxes before
+    channels = int.from_bytes(data[start + 40 : start + 42])
+    depths = [1 + (stored & 127) for stored in data[start + 42 : start + 42 + 3 * channels : 3]]
+    if start >= 0 and (channels > 4 or max(depths, default=0) > (16 if channels == 1 else 8)):
+        raise PictureError(
+            f"JPEG 2000 of {channels} x {max(depths, default=0)} bits is not supported; save it as PNG or TIFF, or as "
+            "RGB with 8 bits a channel"
+        )
+    image = _jpeg2000()(io.BytesIO(data))
+    return _opened(image, pixel_bytes=_IN_PILLOW + 4 * len(image.getbands()))
+
+
 def _open_pnm(data: bytes, rule: DecodeRule) -> Opened:
     """Pillow scales numbers of more than 8 bits by the largest that the header allows, which is right unless that is
     as large as can be, and so says nothing."""
@@ -128,8 +145,9 @@ def _open_pnm(data: bytes, rule: DecodeRule) -> Opened:
     highest = codec[1] if isinstance(codec, tuple) else 65535 if codec == "I;16B" else 255
 
     def load() -> Image.Image:
-        if magic == b"P6" and highest == 65535:
-            values = np.frombuffer(data, ">u2", 3 * image.width * image.height, start)
+        if highest == 65535 and (magic == b"P6" or (magic == b"P3" and rule == "full-range")):
+            count = 3 * image.width * image.height
+            values = np.frombuffer(data, ">u2", count, start) if magic == b"P6" else _written_out(data[start:], count)
             pixels = eight_bits(values, depth_of(values, 16, rule))
             return Image.fromarray(pixels.reshape(image.height, image.width, 3))
         image.load()
@@ -138,7 +156,18 @@ def _open_pnm(data: bytes, rule: DecodeRule) -> Opened:
         grey = np.asarray(image).astype(np.uint16)
         return Image.fromarray(eight_bits(grey, depth_of(grey, 16, rule) if highest == 65535 else 16))
 
-    return _opened(image, load, 12)
+    text = 6 * len(data) if magic == b"P3" else 0
+    return Opened(image.width, image.height, load, 12 * image.width * image.height + text)
+
+
+def _written_out(text: bytes, count: int) -> NDArray[np.uint16]:
+    """The first numbers of a text, in which what lies between # and the end of a line is a comment."""
+    numbers = np.fromstring(re.sub(rb"#[^\r\n]*", b" ", text), np.int32, sep=" ")[:count]
+    if len(numbers) < count:
+        raise PictureError(f"truncated: the PNM has {len(numbers):,} numbers of {count:,}")
+    if numbers.min() < 0 or numbers.max() > 65535:
+        raise PictureError("damaged PNM file: its numbers are not those of 16 bits")
+    return numbers.astype(np.uint16)
 
 
 def _heif() -> type[ImageFile.ImageFile]:
@@ -168,7 +197,6 @@ _CODECS: dict[str, Callable[[], type[ImageFile.ImageFile]]] = {
     "WebP": lambda: WebPImageFile,
     "HEIC": _heif,
     "AVIF": _avif,
-    "JPEG 2000": _jpeg2000,
 }
 
 
