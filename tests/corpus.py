@@ -254,11 +254,17 @@ def _sound() -> list[Case]:
         Case("broken_profile.png", encode(plain("RGB", RED), "PNG", icc_profile=b"no profile at all"), colour=RED),
         Case("broken_exif.jpg", _broken_exif()),
         Case("padded.jpg", photo(7) + bytes(4096)),
+        *(Case(f"padded.{kind}", encode(picture, kind) + bytes(4096)) for kind in ("HEIC", "AVIF", "WEBP")),
         Case("trailer.jpg", photo(7) + b"ftypmp42 a film behind the picture" * 50),
         Case("really_a_png.jpg", encode(plain("RGB", RED), "PNG"), colour=RED),
         Case("no_suffix", encode(plain("RGB", RED), "PNG"), colour=RED),
         Case("grey16.png", png(_grey16(0x8080), 0), colour=GREY),
         Case("grey16_key.png", png(_grey16(0x0101), 0, key=b"\x01\x01"), colour=WHITE),
+        *(
+            Case(f"grey{bits}_key{key}.png", png(_grey16(key), 0, key=bytes([0, key]), bits=bits), colour=WHITE)
+            for bits, key in ((1, 0), (2, 1), (4, 9), (8, 100))
+        ),
+        Case("grey4_other_key.png", png(_grey16(8), 0, key=b"\0\x09", bits=4), colour=(136, 136, 136)),
         Case("rgb16.png", png(red16, 2), colour=RED),
         Case("grey_alpha16.png", png(np.stack([_grey16(0), _grey16(0x8080)], -1), 4), colour=(127, 127, 127)),
         Case("bit.png", encode(plain("1", 1), "PNG"), colour=WHITE),
@@ -365,7 +371,7 @@ def _bad() -> list[Case]:
     return [
         *(Case(f"cut.{suffix}", data[: len(data) * 2 // 3], "truncated: ") for suffix, data in whole.items()),
         *(Case(f"holed.{suffix}", whole[suffix][:600] + bytes(9000), "truncated: ") for suffix in ("jpg", "gif")),
-        Case("holed.webp", _holed_webp(picture), "truncated: "),
+        *(Case(f"holed.{kind}", _holed(picture, kind), "truncated: ") for kind in ("WEBP", "HEIC", "AVIF")),
         Case("no_end.png", whole["png"][:-12], "truncated: "),
         Case("checksum.png", _bad_checksum(), "damaged PNG file: "),
         Case("start_only.jpg", whole["jpg"][:20], "truncated: "),
@@ -424,9 +430,9 @@ def _deep_jpeg2000(mode: str, kind: str) -> bytes:
     return bytes(data)
 
 
-def _holed_webp(picture: Image.Image) -> bytes:
-    data = encode(picture.effect_spread(20), "WEBP", quality=95)
-    return data[:600].ljust(len(data), b"\0")
+def _holed(picture: Image.Image, kind: str) -> bytes:
+    data = encode(picture.effect_spread(20), kind, quality=95)
+    return data[:1500].ljust(len(data), b"\0")
 
 
 @cache

@@ -4,7 +4,8 @@ Each uses Pillow's class for its format, which leaves Pillow's global registry a
 animations, bursts and files with several pages it reads the first picture.
 
 Known limit: damage inside the compressed pixels that the format has no checksum for (JPEG, WebP) cannot be told
-from a strange picture. Missing ends, zero-filled ends and the checksums of PNG are all looked at.
+from a strange picture. Missing ends, the checksums of PNG and zero-filled ends are looked at, but for the latter where
+zeros are black pixels: in BMP, in PNM, and in TIFF without compression.
 """
 
 import io
@@ -201,18 +202,35 @@ _CODECS: dict[str, Callable[[], type[ImageFile.ImageFile]]] = {
 
 
 def _is_zero_filled(kind: str, data: bytes) -> bool:
-    """Does the file break off into zero bytes, as after a lost connection or a full disk? libjpeg and libwebp take
-    these for pixels. (Zeros behind the proper end of a picture are harmless padding.)"""
+    """Does the file break off into zero bytes, as after a lost connection or a full disk? The libraries for these
+    formats take them for pixels. (Zeros behind the proper end of a picture are harmless padding.)"""
     if not data.endswith(bytes(512)):
         return False
     end = len(data.rstrip(b"\0"))
     if kind == "JPEG":
         return not data.endswith(b"\xff\xd9", 0, end)
-    return kind == "WebP" and end + 512 <= _webp_length(data)
+    lengths = {"WebP": _webp_length, "HEIC": _heif_length, "AVIF": _heif_length}
+    return kind in lengths and end + 512 <= lengths[kind](data)
 
 
 def _webp_length(data: bytes) -> int:
     return 8 + int.from_bytes(data[4:8], "little")
+
+
+def _heif_length(data: bytes) -> int:
+    """Where the last box of pixels ends. No picture of the AVIF and HEIF conformance suites has more than 8 zero bytes
+    there."""
+    at, end = 0, 0
+    while at + 16 <= len(data):
+        size = int.from_bytes(data[at : at + 4])
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16])
+        elif size == 0:  # all that follows
+            size = len(data) - at
+        if data[at + 4 : at + 8] == b"mdat":
+            end = at + size
+        at += max(8, size)
+    return end
 
 
 def damage(kind: str, data: bytes, error: Exception) -> str:
