@@ -150,7 +150,7 @@ def _load_pickled(path: Path, zipped: bool) -> Any:
             f"{path} holds objects beside its tensors{_listed(refused)}; genus runs no code from files. "
             "Save its state_dict alone, best as safetensors."
         )
-    stand_ins = [(_Value if name.startswith("numpy.") else _Settings, name) for name in asked]
+    stand_ins: list[Any] = [(_Value if name.startswith("numpy.") else _Settings, name) for name in asked]
     with safe_globals(stand_ins), path.open("rb") as file:  # of a path torch would go by the suffix
         return torch.load(file, map_location="cpu", weights_only=True)
 
