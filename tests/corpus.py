@@ -160,6 +160,17 @@ def _jpeg_header(width: int, height: int) -> bytes:
     return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
 
 
+_FRAME = _jpeg_header(8, 8).index(b"\xff\xc0") + 4  # where the bits of a channel stand
+
+
+def _changed(data: bytes, places: Mapping[int, int]) -> bytes:
+    """With other bytes at some places."""
+    changed = bytearray(data)
+    for place, byte in places.items():
+        changed[place] = byte
+    return bytes(changed)
+
+
 def _webp_header(side: int) -> bytes:
     bits = (side - 1) | (side - 1) << 14
     return b"RIFF\x1e\0\0\0WEBPVP8L\x12\0\0\0\x2f" + struct.pack("<I", bits) + bytes(13)
@@ -400,6 +411,24 @@ def _bad() -> list[Case]:
             )
             for n, mode in ((2, "LA"), (3, "RGB"), (4, "RGBA"))
             for kind in ("p2", "2k")
+        ),
+        Case("two_bits.bmp", _changed(encode(plain("L", 0), "BMP"), {28: 2}), "this kind of BMP is not .*depth .2."),
+        Case("short_header.bmp", _changed(encode(plain("L", 0), "BMP"), {14: 16}), "this kind of BMP is not supported"),
+        *(
+            Case(
+                f"deep{bits}.jpg",
+                _changed(_jpeg_header(8, 8), {_FRAME: bits}),
+                f"this kind of JPEG is not supported: {bits}-bit layers; save",
+            )
+            for bits in (12, 16)
+        ),
+        Case(
+            "channels.jpg", _changed(_jpeg_header(8, 8), {_FRAME + 5: 5}), "this kind of JPEG is not supported: 5-layer"
+        ),
+        Case(
+            "wrapped.jpg",
+            b"\xff\xd8\xff\xe8\0\x08SPIFF\0\xff\xf7\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0",
+            "JPEG-LS is not",
         ),
         Case("few_numbers.ppm", b"P3 2 2 65535\n" + b"65535 0 0 " * 3, "truncated: the PNM has 9 numbers of 12$"),
         Case("large_numbers.ppm", b"P3 2 2 65535\n" + b"65536 0 0 " * 4, "damaged PNM file: "),

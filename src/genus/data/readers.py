@@ -233,9 +233,19 @@ def _heif_length(data: bytes) -> int:
     return end
 
 
+_JPEG_LS = re.compile(rb"\xff\xf7\0[\x0b\x0e\x11][\x02-\x10]")  # its frame, of up to three channels
+_BEYOND = {"JPEG": r"cannot handle ((?:12|16)-bit layers|\d-layer images)", "BMP": r"Unsupported BMP (.*)"}
+"""What Pillow says of sound files of a kind that it does not read."""
+
+
 def damage(kind: str, data: bytes, error: Exception) -> str:
-    """Why a reader failed with ``error``, in words: a file that ends too early, or one that is damaged inside."""
+    """Why a reader failed with ``error``, in words: a sound file that it cannot read, one that ends too early, or one
+    that is damaged inside."""
     text = str(error) or type(error).__name__
+    if kind == "JPEG" and _JPEG_LS.search(data, 0, 4096):
+        return "JPEG-LS is not supported; save it as PNG or as plain JPEG"
+    if kind in _BEYOND and (beyond := re.fullmatch(_BEYOND[kind], text)):
+        return f"this kind of {kind} is not supported: {beyond[1]}; save it as PNG or as RGB with 8 bits a channel"
     ends_early = {
         "JPEG": b"\xff\xd9" not in data[-1024:],
         "JPEG 2000": b"\xff\xd9" not in data[-1024:],

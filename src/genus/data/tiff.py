@@ -31,7 +31,8 @@ from genus.types import DecodeRule
 
 _RAW = 1
 _LOSSLESS = {_RAW, 5, 8, 32946, 32773, 34925, 50000}  # none, LZW, deflate (two numbers), PackBits, LZMA, Zstandard
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5
+_FOR_PILLOW = _LOSSLESS | {2, 3, 4, 6, 7, 32771, 32809, 34676, 34677}  # fax, JPEG, and those of three old programs
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK, _YCBCR = 0, 1, 2, 5, 6
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4}
 _PREMULTIPLIED, _UNASSOCIATED = 1, 2
 _DIFFERENCES, _FLOAT_DIFFERENCES = 2, 3
@@ -136,10 +137,12 @@ def silence_libtiff() -> None:
 
 def is_for_pillow(tags: Tags) -> bool:
     """Has it at most 8 bits a sample, unsigned, in a layout that Pillow gets right?"""
-    grey_and_alpha_planes = (tags.number(277, 1), tags.number(284, 1)) == (2, 2)
+    samples, planes, compression = tags.number(277, 1), tags.number(284, 1) == 2, tags.number(259, _RAW)
+    extra_plane = planes and (samples == 2 or (samples == 4 and tags.number(338, _UNASSOCIATED) == 0))
     big_endian_big_tiff = tags.big and tags.order == ">"
+    subsampled = compression == _RAW and tags.number(262, 0) == _YCBCR and max(tags.numbers(530, 1)) > 1
     shallow = max(tags.numbers(258, 1)) <= 8 and tags.number(339, 1) != 2
-    return shallow and not grey_and_alpha_planes and not big_endian_big_tiff
+    return shallow and compression in _FOR_PILLOW and not (extra_plane or big_endian_big_tiff or subsampled)
 
 
 def read_layout(tags: Tags) -> TiffLayout:
