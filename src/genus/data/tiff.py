@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from genus.data.colour import blocks, depth_of, eight_bits, opacity
+from genus.data.colour import blacken, blocks, depth_of, eight_bits, opacity
 from genus.errors import PictureError
 from genus.types import DecodeRule
 
@@ -39,7 +39,18 @@ _DIFFERENCES, _FLOAT_DIFFERENCES = 2, 3
 _KINDS = {1: "u", 2: "i", 3: "f"}
 _MAX_TILE = 2**26
 _MAX_TAGS, _MAX_NUMBERS = 4096, 2**20
-_TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q"}  # numbers of TIFF: of struct
+_TYPES = {
+    1: "B",
+    2: "B",
+    3: "H",
+    4: "I",
+    6: "b",
+    7: "B",
+    8: "h",
+    9: "i",
+    13: "I",
+    16: "Q",
+}  # numbers of TIFF: of struct
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,8 @@ class TiffLayout:
     compression: int
     fill_order: int
     predictor: int
+    no_data: float | None
+    """The number that stands for no data."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -186,13 +199,24 @@ def read_layout(tags: Tags) -> TiffLayout:
         compression=compression,
         fill_order=tags.number(266, 1),
         predictor=tags.number(317, 1),
+        no_data=_no_data(tags),
     )
+
+
+def _no_data(tags: Tags) -> float | None:
+    """What GDAL, which reads and writes maps, stores as text."""
+    try:
+        return float(tags.content(42113).rstrip(b"\0 "))
+    except ValueError:
+        return None
 
 
 def load_tiff(data: bytes, layout: TiffLayout, rule: DecodeRule) -> Image.Image:
     """The picture in 8 bits a channel (mode L, LA, La, RGB, RGBA, RGBa or CMYK). Raises PictureError."""
     values = read_samples(data, layout)
     colour = values[:, :, : layout.colours]
+    if layout.no_data is not None and layout.photometric in (_BLACK_IS_ZERO, _RGB) and rule == "full-range":
+        blacken(colour, layout.no_data)
     depth = layout.bits if layout.photometric == _CMYK else depth_of(colour, layout.bits, rule)
     pixels = eight_bits(colour, depth)
     if layout.photometric == _WHITE_IS_ZERO:
