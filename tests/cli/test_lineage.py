@@ -46,6 +46,19 @@ def test_the_same_pictures_at_another_place(genus: Genus, trained: Path, drawn: 
     assert provenance(run, moved)["took_part"] == 90 - sealed
 
 
+def test_a_name_that_cannot_be_encoded_is_one_picture_less(genus: Genus, trained: Path, tmp_path: Path) -> None:
+    """As those of split.json in a locale of less letters than where it was written; a lone surrogate fits in none."""
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    content = json.loads((run / "split.json").read_text())
+    member = next(member for member in content["members"] if member["part"] == "test")
+    member["path"] = f"{member['label']}/\ud800.jpg"
+    (run / "split.json").write_text(json.dumps(content))
+    result = genus("evaluate", run)
+    assert result.code == 0, result.err
+    assert "1 test pictures cannot be read and are left out" in result.err
+
+
 def test_without_split_json_the_bundle_still_knows(genus: Genus, trained: Path, drawn: Path, tmp_path: Path) -> None:
     """Also where the model alone was copied."""
     alone = tmp_path / "model"

@@ -153,7 +153,7 @@ def _candidates(pictures: Sequence[Picture]) -> list[Candidate]:
         try:
             with picture.path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
+        except (OSError, ValueError):  # gone, or of a name that this locale cannot encode
             return None
 
     digests = in_threads(digest, pictures, default_workers())
