@@ -160,6 +160,17 @@ def _jpeg_header(width: int, height: int) -> bytes:
     return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
 
 
+_FRAME = _jpeg_header(8, 8).index(b"\xff\xc0") + 4  # where the bits of a channel stand
+
+
+def _changed(data: bytes, places: Mapping[int, int]) -> bytes:
+    """With other bytes at some places."""
+    changed = bytearray(data)
+    for place, byte in places.items():
+        changed[place] = byte
+    return bytes(changed)
+
+
 def _webp_header(side: int) -> bytes:
     bits = (side - 1) | (side - 1) << 14
     return b"RIFF\x1e\0\0\0WEBPVP8L\x12\0\0\0\x2f" + struct.pack("<I", bits) + bytes(13)
@@ -254,11 +265,17 @@ def _sound() -> list[Case]:
         Case("broken_profile.png", encode(plain("RGB", RED), "PNG", icc_profile=b"no profile at all"), colour=RED),
         Case("broken_exif.jpg", _broken_exif()),
         Case("padded.jpg", photo(7) + bytes(4096)),
+        *(Case(f"padded.{kind}", encode(picture, kind) + bytes(4096)) for kind in ("HEIC", "AVIF", "WEBP")),
         Case("trailer.jpg", photo(7) + b"ftypmp42 a film behind the picture" * 50),
         Case("really_a_png.jpg", encode(plain("RGB", RED), "PNG"), colour=RED),
         Case("no_suffix", encode(plain("RGB", RED), "PNG"), colour=RED),
         Case("grey16.png", png(_grey16(0x8080), 0), colour=GREY),
         Case("grey16_key.png", png(_grey16(0x0101), 0, key=b"\x01\x01"), colour=WHITE),
+        *(
+            Case(f"grey{bits}_key{key}.png", png(_grey16(key), 0, key=bytes([0, key]), bits=bits), colour=WHITE)
+            for bits, key in ((1, 0), (2, 1), (4, 9), (8, 100))
+        ),
+        Case("grey4_other_key.png", png(_grey16(8), 0, key=b"\0\x09", bits=4), colour=(136, 136, 136)),
         Case("rgb16.png", png(red16, 2), colour=RED),
         Case("grey_alpha16.png", png(np.stack([_grey16(0), _grey16(0x8080)], -1), 4), colour=(127, 127, 127)),
         Case("bit.png", encode(plain("1", 1), "PNG"), colour=WHITE),
@@ -303,6 +320,7 @@ def _sound() -> list[Case]:
         Case("text.ppm", b"P3 2 2 15\n" + b"15 0 0 " * 4, colour=RED),
         Case("plain.pgm", b"P5 64 64 255\n" + bytes([128]) * 64 * 64, colour=GREY),
         Case("plain.pbm", b"P4 64 64\n" + bytes(8 * 64), colour=WHITE),
+        Case("text16.ppm", b"P3 2 2 65535\n" + b"65535 0 # red\n 0 " * 4, colour=RED),
         Case("declared12.pgm", b"P5 64 64 4095\n" + b"\x02\x02" * 64 * 64, colour=(32, 32, 32)),
         Case("plain.heic", encode(plain("RGB", GREY), "HEIC"), colour=GREY),
         Case("one_pixel.png", encode(plain("RGB", RED, (1, 1)), "PNG"), colour=RED),
@@ -364,7 +382,7 @@ def _bad() -> list[Case]:
     return [
         *(Case(f"cut.{suffix}", data[: len(data) * 2 // 3], "truncated: ") for suffix, data in whole.items()),
         *(Case(f"holed.{suffix}", whole[suffix][:600] + bytes(9000), "truncated: ") for suffix in ("jpg", "gif")),
-        Case("holed.webp", _holed_webp(picture), "truncated: "),
+        *(Case(f"holed.{kind}", _holed(picture, kind), "truncated: ") for kind in ("WEBP", "HEIC", "AVIF")),
         Case("no_end.png", whole["png"][:-12], "truncated: "),
         Case("checksum.png", _bad_checksum(), "damaged PNG file: "),
         Case("start_only.jpg", whole["jpg"][:20], "truncated: "),
@@ -385,6 +403,35 @@ def _bad() -> list[Case]:
         *(Case(f"{name}.jpg", head, f"{re.escape(kind)} is not supported; save it") for name, kind, head in UNREAD),
         *(Case(f"{name}.png", head, f"looks like {kind}, not an image$") for name, kind, head in OTHERS),
         Case("channels.tif", tiff(np.zeros((4, 4, 5), np.uint16), photometric=1), "this kind of TIFF is not supported"),
+        *(
+            Case(
+                f"deep{n}.j{kind}",
+                _deep_jpeg2000(mode, kind),
+                f"JPEG 2000 of {n} x 12 bits is not supported; save it as",
+            )
+            for n, mode in ((2, "LA"), (3, "RGB"), (4, "RGBA"))
+            for kind in ("p2", "2k")
+        ),
+        Case("two_bits.bmp", _changed(encode(plain("L", 0), "BMP"), {28: 2}), "this kind of BMP is not .*depth .2."),
+        Case("short_header.bmp", _changed(encode(plain("L", 0), "BMP"), {14: 16}), "this kind of BMP is not supported"),
+        *(
+            Case(
+                f"deep{bits}.jpg",
+                _changed(_jpeg_header(8, 8), {_FRAME: bits}),
+                f"this kind of JPEG is not supported: {bits}-bit layers; save",
+            )
+            for bits in (12, 16)
+        ),
+        Case(
+            "channels.jpg", _changed(_jpeg_header(8, 8), {_FRAME + 5: 5}), "this kind of JPEG is not supported: 5-layer"
+        ),
+        Case(
+            "wrapped.jpg",
+            b"\xff\xd8\xff\xe8\0\x08SPIFF\0\xff\xf7\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0",
+            "JPEG-LS is not",
+        ),
+        Case("few_numbers.ppm", b"P3 2 2 65535\n" + b"65535 0 0 " * 3, "truncated: the PNM has 9 numbers of 12$"),
+        Case("large_numbers.ppm", b"P3 2 2 65535\n" + b"65536 0 0 " * 4, "damaged PNM file: "),
         Case("short.tif", tiff(_grey16(9)[:, :, None])[:4000], "truncated: "),
         Case("zeros.jpg", bytes(5000), "holds nothing but zero bytes"),
         Case("noise.jpg", bytes(range(200, 100, -3)) + bytes(range(30)), "not one of the formats JPEG, PNG"),
@@ -403,9 +450,18 @@ def _bad() -> list[Case]:
     ]
 
 
-def _holed_webp(picture: Image.Image) -> bytes:
-    data = encode(picture.effect_spread(20), "WEBP", quality=95)
-    return data[:600].ljust(len(data), b"\0")
+def _deep_jpeg2000(mode: str, kind: str) -> bytes:
+    """A file whose header says 12 bits."""
+    data = bytearray(encode(plain(mode, 0), "JPEG2000", no_jp2=kind == "2k"))
+    channels = data.index(b"\xff\x4f\xff\x51") + 41  # their number, then three bytes for each
+    for at in range(data[channels]):
+        data[channels + 1 + 3 * at] = 12 - 1
+    return bytes(data)
+
+
+def _holed(picture: Image.Image, kind: str) -> bytes:
+    data = encode(picture.effect_spread(20), kind, quality=95)
+    return data[:1500].ljust(len(data), b"\0")
 
 
 @cache

@@ -11,11 +11,11 @@ import numpy.typing as npt
 Array = npt.NDArray[np.generic]
 
 
-def png(array: npt.NDArray[np.uint16], colour: int, key: bytes = b"") -> bytes:
-    """A 16-bit PNG; ``colour`` 0 grey, 2 RGB, 4 grey + alpha, 6 RGBA; ``key`` the body of tRNS."""
+def png(array: npt.NDArray[np.uint16], colour: int, key: bytes = b"", bits: int = 16) -> bytes:
+    """A PNG of ``bits`` a channel; ``colour`` 0 grey, 2 RGB, 4 grey + alpha, 6 RGBA; ``key`` the body of tRNS."""
     height, width = array.shape[:2]
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))]
+    rows = b"".join(b"\0" + _packed(row, bits) for row in array)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))]
     chunks += [(b"tRNS", key)] if key else []
     chunks += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
@@ -79,6 +79,9 @@ def _predicted(row: Array, predictor: int) -> bytes:
 
 
 def _packed(row: Array, bits: int) -> bytes:
+    """Numbers of a row without gaps between them, the highest bit first."""
+    if bits == 16:
+        return row.astype(">u2").tobytes()
     text = "".join(f"{int(number):0{bits}b}" for number in row.reshape(-1))
     text += "0" * (-len(text) % 8)
     return int(text, 2).to_bytes(len(text) // 8)

@@ -48,6 +48,19 @@ def test_what_is_no_path_is_not_explained(pictures: Any) -> None:
         genus.explain("run", pictures)
 
 
+@pytest.mark.parametrize("run", [3, None, b"run", ["run"], object()])
+def test_what_is_no_path_is_no_run(run: Any) -> None:
+    calls = (genus.load, genus.evaluate, lambda it: genus.explain(it, "x.jpg"), lambda it: genus.compare("run", it))
+    for call in calls:
+        with pytest.raises(TypeError, match=r"A run is a path \(str or Path\), not "):
+            call(run)
+    if run is not None:
+        with pytest.raises(TypeError, match="The data is a path"):
+            genus.evaluate("run", run)
+        with pytest.raises(TypeError, match="The folder out is a path"):
+            genus.explain("run", "x.jpg", run)
+
+
 def test_a_single_path_is_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
     monkeypatch.setattr(api, "find_pictures", lambda paths: asked.append(paths) or Found())

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypedDict, Unpack, get_type_hints
 
 from genus.config import TrainConfig, compose
 from genus.data.find import find_pictures
+from genus.files import as_path
 from genus.predictor import load
 from genus.types import AugmentName, Caution, EngineName, Event, HeadName, OnEvent, PrecisionName, Progress
 from genus.workflows.compare import CompareResult, compare_runs
@@ -140,11 +141,11 @@ def evaluate(
     """Evaluate ``run`` on its own test part, or on the pictures of ``data``; the report is in ``out`` of the result.
 
     ``all_pictures``: those of ``data`` that the run was trained on, too. ``learning_curve``, ``label_errors``: also
-    study the run's own pictures. Raises a GenusError.
+    study the run's own pictures. Raises a GenusError, or TypeError for what is no path.
     """
     return evaluate_run(
-        Path(run),
-        None if data is None else Path(data),
+        as_path("A run", run),
+        None if data is None else as_path("The data", data),
         all_pictures=all_pictures,
         learning_curve=learning_curve,
         label_errors=label_errors,
@@ -170,7 +171,7 @@ def explain(
     ``figures``: any of "attention", "patches" (ViT), "windows" (Swin), "hierarchy". Raises a GenusError; a picture that
     cannot be read gets a row with an ``error``.
     """
-    folder = Path(run) / EXPLANATIONS if out is None else Path(out)
+    folder = as_path("A run", run) / EXPLANATIONS if out is None else as_path("The folder out", out)
     found = find_pictures(_paths(pictures))
     predictor = load(run, device=device)
     explained = explain_paths(
@@ -190,7 +191,9 @@ def compare(
     run_a: Path | str, run_b: Path | str, *, device: str = "auto", on_event: OnEvent | None = None
 ) -> CompareResult:
     """Hold two runs against each other on the test pictures that they share. Raises a GenusError."""
-    return compare_runs(Path(run_a), Path(run_b), device=device, on_event=on_event or listener())
+    return compare_runs(
+        as_path("A run", run_a), as_path("A run", run_b), device=device, on_event=on_event or listener()
+    )
 
 
 def _paths(pictures: Path | str | Iterable[Path | str]) -> list[str]:

@@ -238,7 +238,8 @@ def _convert(key: str, value: Any, hint: Any) -> Any:
             return _float(value)
         if type(value) is option:
             return value
-    wanted = " or ".join(option.__name__ for option in options if option is not type(None))
+    names = ("a path" if option is Path else option.__name__ for option in options if option is not type(None))
+    wanted = " or ".join(names)
     raise UsageError(f"--{flag_name(key)} has to be {wanted}, not {value!r}.")
 
 

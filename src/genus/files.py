@@ -27,6 +27,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for one be
 PREFIX, SUFFIX = ".genus-", ".tmp"  # of the temporary files beside their targets
 
 
+def as_path(what: str, value: object) -> Path:
+    """A path that came from Python. Raises TypeError that calls it ``what`` when it is none."""
+    if isinstance(value, (str, os.PathLike)):
+        return Path(value)
+    raise TypeError(f"{what} is a path (str or Path), not {type(value).__name__}.")
+
+
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; what the caller wrote there becomes ``path`` on success.

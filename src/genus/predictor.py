@@ -25,6 +25,7 @@ from genus.engine.device import choose_device
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import TorchEngine
 from genus.errors import GenusError, PictureError
+from genus.files import as_path
 from genus.models.backbone import WithoutHead, to_device
 from genus.probabilities import softmax
 from genus.types import KnownRule, Prediction, PredictionRow, ignore_events
@@ -227,5 +228,5 @@ def head_logits(head: nn.Linear, features: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def load(run: Path | str, *, device: str = "auto") -> Predictor:
-    """The Predictor of a run folder. Raises ModelError when the folder holds no sound model."""
-    return Predictor(load_bundle(Path(run)), device=device)
+    """The Predictor of a run folder. Raises ModelError when the folder holds no sound model, TypeError for no path."""
+    return Predictor(load_bundle(as_path("A run", run)), device=device)

@@ -40,9 +40,10 @@ class Preprocess:
     1/8 of its size that is not below the resized picture; all other formats are decoded in full.
 
     ``"full-range"``, that of new models, scales a picture of more than 8 bits a channel by the smallest usual depth
-    that holds its values, follows the gamma of a PNG, cuts the central square at whole pixels and resamples it alone.
-    ``"draft-cut"`` takes 16 bits for what they are, and ignores gamma. ``"draft"``, the rule of the first models, does
-    so, too, but keeps fractions of a pixel and leaves the resampling to Pillow.
+    that holds its values, leaves out what a TIFF calls no data, follows the gamma of a PNG, cuts the central square at
+    whole pixels and resamples it alone. ``"draft-cut"`` takes 16 bits for what they are, and ignores gamma.
+    ``"draft"``, the rule of the first models, does so, too, but keeps fractions of a pixel and leaves the resampling to
+    Pillow.
     """
 
     size: int

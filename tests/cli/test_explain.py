@@ -3,6 +3,7 @@
 import csv
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import genus as genus_package
 from genus.bundle import Bundle, save_bundle
 from genus.demo import draw
 from genus.description import Architecture
+from genus.errors import UsageError
 from genus.models.registry import preprocess_of
 from genus.types import Preprocess
 from tests.cli.conftest import Genus
@@ -135,3 +137,17 @@ def test_from_python(trained: Path, pictures: Path, tmp_path: Path) -> None:
     explained = genus_package.explain(trained, [pictures], tmp_path / "out", figures=["hierarchy"])
     assert [len(one.files) for one in explained] == [0, 2, 2]
     assert all(path.exists() for one in explained for path in one.files)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"figures": "windows"}, "a list of any of attention, patches, windows, hierarchy, not 'windows'"),
+        ({"figures": ["hierarchy", "x"]}, "a list of any of .*, not .*'x'"),
+        ({"figures": 3}, "a list of any of .*, not 3"),
+        ({"label": 3}, "no class '3'"),
+    ],
+)
+def test_what_is_no_figure_and_no_class(options: dict[str, Any], message: str, trained: Path, pictures: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        genus_package.explain(trained, pictures, **options)

@@ -66,6 +66,17 @@ def test_the_labels_of_the_test_pictures_are_those_of_the_run(
         assert ("the model has no class 'rosd'" if knowingly else "The split is damaged") in result.err
 
 
+def test_a_name_that_cannot_be_encoded_is_one_picture_less(genus: Genus, trained: Path, tmp_path: Path) -> None:
+    """As those of split.json in a locale of less letters than where it was written; a lone surrogate fits in none."""
+    run = shutil.copytree(trained, tmp_path / "run")
+    with changed_split(run) as members:
+        member = next(member for member in members if member["part"] == "test")
+        member["path"] = f"{member['label']}/\ud800.jpg"
+    result = genus("evaluate", run)
+    assert result.code == 0, result.err
+    assert "1 test picture left out" in result.out
+
+
 def test_without_split_json_the_bundle_still_knows(genus: Genus, trained: Path, drawn: Path, tmp_path: Path) -> None:
     """Also where the model alone was copied."""
     alone = tmp_path / "model"

@@ -25,6 +25,7 @@ KINDS: dict[str, tuple[np.ndarray, Callable[[np.ndarray], bytes]]] = {
     "RGBA TIFF": (COLOUR, lambda values: tiff(np.dstack([values, OPAQUE_12]), alpha=2)),
     "grey PNM": (GREY, lambda values: b"P5 96 64 65535\n" + values.astype(">u2").tobytes()),
     "RGB PNM": (COLOUR, lambda values: b"P6 96 64 65535\n" + values.astype(">u2").tobytes()),
+    "RGB PNM in text": (COLOUR, lambda values: f"P3 96 64 65535\n{' '.join(map(str, values.flat))}".encode()),
 }
 
 
@@ -67,6 +68,30 @@ def test_pictures_of_one_depth_keep_their_relative_brightness() -> None:
     assert least / whole == pytest.approx(0.6, abs=0.02)
 
 
+@pytest.mark.parametrize(
+    ("kind", "scale", "no_data"),
+    [
+        ("f4", 1 / 255, "-9999"),
+        ("f4", 1, "-3.4028234663852886e+38"),
+        ("f8", 1, "nan"),
+        ("i2", 20, "-32768"),
+        ("u4", 9, "0"),
+        ("u2", 16, "65535"),
+        ("f4", 1, "no number"),
+        ("i2", 20, "1e300"),
+    ],
+)
+def test_samples_without_data_are_black_and_change_no_others(kind: str, scale: float, no_data: str) -> None:
+    values = ((GREY + 1) * scale).astype(kind)
+    values[:, :2] = values[:, 2:3]
+    expected = np.asarray(open_rgb(tiff(values[:, :, None]))).copy()
+    if no_data not in ("no number", "1e300"):
+        values[:5, :2] = np.array(float(no_data)).astype(kind)
+        expected[:5, :2] = 0
+    data = tiff(values[:, :, None], tags={42113: no_data.encode() + b"\0"})
+    assert np.array_equal(np.asarray(open_rgb(data)), expected)
+
+
 @pytest.mark.parametrize("rule", ["draft-cut", "draft"])
 def test_older_models_see_what_they_saw(rule: str) -> None:
     preprocess = Preprocess(32, decode=rule)  # type: ignore[arg-type]
@@ -75,6 +100,9 @@ def test_older_models_see_what_they_saw(rule: str) -> None:
         values = photographed(pixels, 13)
         high_bytes = encode(Image.fromarray((values >> 8).astype(np.uint8)), "PNG")
         assert np.array_equal(decode(write(values), preprocess), decode(high_bytes, preprocess)), kind
+    sparse = photographed(GREY, 16).astype(np.float32)[:, :, None]
+    sparse[0] = -9999
+    assert np.array_equal(decode(tiff(sparse, tags={42113: b"-9999\0"}), preprocess), decode(tiff(sparse), preprocess))
 
 
 def test_a_picture_in_python_is_as_deep_as_its_file() -> None:

@@ -302,6 +302,12 @@ def test_everything_that_is_a_picture_in_python(tmp_path: Path) -> None:
     assert np.array_equal(decode(grey, SMALL), decode(np.stack([grey] * 3, axis=2), SMALL))
 
 
+def closed() -> io.BytesIO:
+    file = io.BytesIO(WHOLE["PNG"])
+    file.close()
+    return file
+
+
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
@@ -316,6 +322,11 @@ def test_everything_that_is_a_picture_in_python(tmp_path: Path) -> None:
         (np.zeros((3, 8, 8), np.uint8), TypeError, "of the shape 3 x 8 x 8"),
         (np.zeros((0, 8, 3), np.uint8), TypeError, "of the shape 0 x 8 x 3"),
         (np.zeros((), np.uint8), TypeError, "of the shape"),
+        (Image.new("RGB", (0, 0)), TypeError, "an image of 0 x 0 pixels. Give"),
+        (Image.new("L", (8, 0)), TypeError, "an image of 8 x 0 pixels. Give"),
+        (io.TextIOWrapper(io.BytesIO(WHOLE["JPEG"]), "utf-8"), TypeError, "can't decode byte.*Open it with 'rb'"),
+        (closed(), TypeError, "gives no bytes .*closed file.*Open it with 'rb'"),
+        (io.BufferedWriter(io.BytesIO()), TypeError, "gives no bytes .*read.*Open it with 'rb'"),  # type: ignore[arg-type]
         (io.BytesIO(), PictureError, "empty file"),
     ],
     ids=lambda value: type(value).__name__,

@@ -79,6 +79,14 @@ def test_packed_numbers(bits: int, planes: bool) -> None:
     assert np.array_equal(read(tiff(pixels, bits=bits, planes=planes, rows=2)), pixels)
 
 
+@pytest.mark.parametrize("planes", [False, True])
+@pytest.mark.parametrize("kind", ["u1", "u2"])
+def test_a_sample_of_no_known_kind_is_passed_over(kind: str, planes: bool) -> None:
+    pixels = numbers(kind, (7, 13, 4))
+    colour = pixels[:, :, :3] >> (8 * pixels.itemsize - 8)
+    assert np.array_equal(np.asarray(open_rgb(tiff(pixels, planes=planes, tags={338: 0}))), colour)
+
+
 @pytest.mark.parametrize("compression", ["tiff_lzw", "packbits", "tiff_adobe_deflate", "lzma", "zstd"])
 def test_what_libtiff_has_compressed(compression: str) -> None:
     grey = numbers("u2", (31, 17))
@@ -106,6 +114,12 @@ HOSTILE = {
     "strips": (tiff(numbers("u2", (8, 8, 1)), rows=1, tags={257: 4000}), "fewer strips or tiles"),
     "overlap": (tiff(numbers("u2", (8, 8, 1)), deflate=True, tags={279: 2**31}), "overlap"),
     "no width": (tiff(numbers("u2", (8, 8, 1)), tags={256: 0}), "damaged TIFF file: 0 x 8 pixels"),
+    "LERC of 8 bits": (tiff(numbers("u1", (8, 8, 3)), tags={259: 34887}), "not supported .*compression 34887"),
+    "WebP of 8 bits": (tiff(numbers("u1", (8, 8, 3)), tags={259: 50001}), "not supported .*compression 50001"),
+    "subsampled, raw": (
+        tiff(numbers("u1", (8, 4, 3)), photometric=6, tags={256: 8, 530: 2}),
+        "not supported .*photometric 6",
+    ),
     "JPEG of 16 bits": (tiff(numbers("u2", (8, 8, 1)), tags={259: 7}), "not supported .*compression 7"),
     "no tags": (struct.pack("<2sHI", b"II", 42, 2**31), "truncated"),
 }

@@ -4,6 +4,7 @@ import contextlib
 import platform
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -25,15 +26,31 @@ def test_auto_takes_the_best_device_there_is(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_device_that_is_there() -> None:
-    assert choose_device("cpu") == CPU
+    assert choose_device("cpu") == CPU == choose_device(CPU)  # type: ignore[arg-type]
     assert choose_device("cpu:0").type == "cpu"
 
 
 @pytest.mark.parametrize(
     "name",
-    ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:0 ", "CPU", "meta", "xpu", "mkldnn", "cpu,cuda", "花", "cuda:1\n"],
+    [
+        "",
+        "gpu",
+        "cuda:",
+        "cuda:x",
+        "cuda:-1",
+        "cuda:0 ",
+        "CPU",
+        "meta",
+        "xpu",
+        "mkldnn",
+        "cpu,cuda",
+        "花",
+        "cuda:1\n",
+        3,
+        None,
+    ],
 )
-def test_an_unknown_device_is_a_matter_of_usage(name: str) -> None:
+def test_an_unknown_device_is_a_matter_of_usage(name: Any) -> None:
     with pytest.raises(UsageError, match=r"(?s)no device.*Choose auto, cpu"):
         choose_device(name)
 

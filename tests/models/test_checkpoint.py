@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from genus.errors import ModelError
@@ -41,11 +42,10 @@ def test_settings_beside_the_tensors_are_passed_over(zipped: bool, tmp_path: Pat
         "callbacks": {"ModelCheckpoint{'monitor': None}": {"best_model_score": torch.tensor(0.5)}},
         "optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}},
     }
-    if zipped:
-        config = CfgNode({"MODEL": CfgNode(depth=2)})
-        config.out = pathlib.PurePosixPath("/tmp")  # type: ignore[attr-defined]
-        content |= {"config": config, "when": datetime.datetime(2026, 1, 1), "torch": torch.__version__}
-        content |= {"best": np.float64(0.5), "scores": np.arange(3), "table": collections.defaultdict(list, a=[1])}
+    config = CfgNode({"MODEL": CfgNode(depth=2)})
+    config.out = pathlib.PurePosixPath("/tmp")  # type: ignore[attr-defined]
+    content |= {"config": config, "when": datetime.datetime(2026, 1, 1), "torch": torch.__version__}
+    content |= {"best": np.float64(0.5), "scores": np.arange(3), "table": collections.defaultdict(list, a=[1])}
     path = tmp_path / "w.pth"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "yacs", types.ModuleType("yacs"))
@@ -87,8 +87,20 @@ def test_pickles_are_refused_and_never_run(call: Callable[..., object], zipped: 
     assert not marker.exists()
 
 
-def test_a_whole_pickled_model_is_named(tmp_path: Path) -> None:
-    torch.save(nn.Sequential(nn.Linear(2, 2)), tmp_path / "model.pth")
+@pytest.mark.parametrize("zipped", [True, False])
+def test_the_suffix_says_nothing(zipped: bool, tmp_path: Path) -> None:
+    path = tmp_path / "really_torch.safetensors"
+    torch.save({"w": torch.ones(2)}, path, _use_new_zipfile_serialization=zipped)
+    assert torch.equal(read_checkpoint(path)[""]["w"], torch.ones(2))
+    save_file({"w": torch.ones(2)}, tmp_path / "really_safetensors.pth")
+    assert torch.equal(read_checkpoint(tmp_path / "really_safetensors.pth")[""]["w"], torch.ones(2))
+
+
+@pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_whole_pickled_model_is_named(zipped: bool, tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(2, 2))
+    torch.save(model, tmp_path / "model.pth", _use_new_zipfile_serialization=zipped)
     with pytest.raises(ModelError, match=r"whole model as a pickled object.*torch\.save\(model\.state_dict\(\)"):
         read_checkpoint(tmp_path / "model.pth")
 

@@ -8,7 +8,8 @@ data set, and one camera's pictures keep their relative brightness as long as th
 The older rules take 16 bits for what they are.
 
 All other numbers (signed, of 32 bits, floating-point) have no agreed white: the picture's own minimum..maximum becomes
-0..255.
+0..255. Samples that a GeoTIFF calls no data are black and count in neither depth nor minimum, by the rule
+``full-range``.
 """
 
 import io
@@ -158,6 +159,19 @@ def eight_bits(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
         raise PictureError("has pixels that are not finite numbers (NaN or infinity); replace them and save it again")
     scale = 255 / (high - low) if high - low > 1e-300 else 0.0
     return _in_blocks(values, lambda block: np.rint((block.astype(np.float64) - low) * scale))
+
+
+def blacken(values: NDArray[Any], no_data: float) -> None:
+    """In place, the samples that are ``no_data`` become black: 0, or where the minimum is black, that of the others."""
+    if values.dtype.kind == "f":
+        missing = np.isnan(values) if np.isnan(no_data) else values == values.dtype.type(no_data)
+    elif float(no_data).is_integer():
+        missing = values == int(no_data)
+    else:
+        return
+    if missing.any() and not missing.all():
+        by_depth = values.dtype.kind == "u" and values.dtype.itemsize <= 2
+        values[missing] = 0 if by_depth else values[~missing].min()
 
 
 def opacity(alpha: NDArray[Any], bits: int, rule: DecodeRule) -> NDArray[np.uint8]:

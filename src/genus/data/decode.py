@@ -72,7 +72,8 @@ def decode(source: Source, preprocess: Preprocess, max_pixels: int = MAX_PIXELS)
     """A picture, fitted to ``preprocess``: uint8, size x size x 3 (height, width, RGB), sRGB, 0..255.
 
     Safe to call from many threads; Pillow decodes and resizes without the GIL. Raises PictureError for a picture that
-    cannot be used, whatever is wrong with it; TypeError for what is no ``Source``, an array of another shape included.
+    cannot be used, whatever is wrong with it; TypeError for what is no ``Source``, an array of another shape, an image
+    without pixels and a file that is not open for reading bytes included.
     """
     with opened_rgb(source, preprocess.short_side, preprocess.decode, max_pixels) as image:
         return fit(image, preprocess)
@@ -145,6 +146,8 @@ def _content(source: Source) -> bytes | Image.Image:
     if isinstance(source, str | os.PathLike):
         return read(source)
     if isinstance(source, Image.Image):
+        if not source.width * source.height:
+            raise TypeError(f"A picture cannot be an image of {source.width} x {source.height} pixels. Give {TAKEN}.")
         return source
     if isinstance(source, np.ndarray):
         return _from_array(source)
@@ -152,14 +155,17 @@ def _content(source: Source) -> bytes | Image.Image:
         content = _whole(source)
         if isinstance(content, bytes | bytearray | memoryview):
             return bytes(content)
-        raise TypeError("The file gives no bytes. Open it with 'rb'.")
+        raise TypeError(f"The file gives no bytes. Open it with 'rb', or give {TAKEN}.")
     raise TypeError(f"A picture cannot be a {type(source).__name__}. Give {TAKEN}.")
 
 
 def _whole(file: Any) -> Any:
-    if hasattr(file, "seekable") and file.seekable():
-        file.seek(0)  # one that was just written stands at its end
-    return file.read()
+    try:
+        if hasattr(file, "seekable") and file.seekable():
+            file.seek(0)  # one that was just written stands at its end
+        return file.read()
+    except ValueError as error:  # it is closed, or open for writing, or reads bytes as text
+        raise TypeError(f"The file gives no bytes ({error}). Open it with 'rb', or give {TAKEN}.") from error
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:

@@ -76,7 +76,7 @@ _READ = (
     ("PNG", rb"\x89PNG\r\n\x1a\n"),
     ("WebP", rb"RIFF.{4}WEBP"),
     ("GIF", rb"GIF8[79]a"),
-    ("BMP", rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"),  # the length of a header that exists
+    ("BMP", rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0"),  # the length of a header that exists
     ("TIFF", rb"II\*\0|MM\0\*|II\+\0|MM\0\+"),
     ("JPEG 2000", rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"),
     ("PNM", rb"P[1-6f]\s+(#[^\n]*\n\s*)*\d+\s"),

@@ -47,10 +47,14 @@ def open_png(data: bytes) -> PngImageFile:
 
 def load_png(image: PngImageFile, rule: DecodeRule) -> Image.Image:
     """The pixels of a PNG from ``open_png``. Colour, and grey with alpha, of 16 bits a channel come out with 8, by
-    ``rule``; grey of 16 bits stays as deep as it is."""
+    ``rule``; grey of 16 bits stays as deep as it is. (Grey of 2 or 4 bits Pillow makes one of 8, but for the grey that
+    is transparent.)"""
     layout, _, bits = str(image.tile[0].args).partition(";")
     if bits != "16B" or layout == "I":
         image.load()
+        if (layout, bits) in (("L", "2"), ("L", "4")) and "transparency" in image.info:
+            most = (1 << int(bits)) - 1
+            image.info["transparency"] = (image.info["transparency"] & most) * 255 // most
         return image
     content = image.fp.getvalue()  # type: ignore[union-attr]
     if layout == "LA":

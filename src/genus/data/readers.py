@@ -4,7 +4,8 @@ Each uses Pillow's class for its format, which leaves Pillow's global registry a
 animations, bursts and files with several pages it reads the first picture.
 
 Known limit: damage inside the compressed pixels that the format has no checksum for (JPEG, WebP) cannot be told
-from a strange picture. Missing ends, zero-filled ends and the checksums of PNG are all looked at.
+from a strange picture. Missing ends, the checksums of PNG and zero-filled ends are looked at, but for the latter where
+zeros are black pixels: in BMP, in PNM, and in TIFF without compression.
 """
 
 import io
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFile, features
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -65,13 +67,15 @@ def open_picture(kind: str, data: bytes, at_least: int | None, rule: DecodeRule)
             return Opened(header.width, header.height, partial(bmp.load_bmp, data, header), 12 * pixels)
         case "PNM":
             return _open_pnm(data, rule)
+        case "JPEG 2000":
+            return _open_jpeg2000(data)
         case "GIF":
             return _opened(GifImageFile(io.BytesIO(data)))
         case "BMP":
             return _opened(BmpImageFile(io.BytesIO(data)))
         case _:
             image = _CODECS[kind]()(io.BytesIO(data))
-            own = {"WebP": 12, "JPEG 2000": 4 * len(image.getbands())}.get(kind, 6)  # copies of the library; measured
+            own = 12 if kind == "WebP" else 6  # bytes that copies of the library take; measured
             return _opened(image, pixel_bytes=_IN_PILLOW + own)
 
 
@@ -120,6 +124,20 @@ def _open_tiff(data: bytes, rule: DecodeRule) -> Opened:
     return Opened(layout.width, layout.height, load, needed)
 
 
+def _open_jpeg2000(data: bytes) -> Opened:
+    """Pillow keeps 8 bits of colour and of alpha, and rounds such that white becomes 0; grey it keeps with 16 bits."""
+    start = data.find(b"\xff\x4f\xff\x51")  # where the header of the pixels begins; a JP2 has boxes before
+    channels = int.from_bytes(data[start + 40 : start + 42])
+    depths = [1 + (stored & 127) for stored in data[start + 42 : start + 42 + 3 * channels : 3]]
+    if start >= 0 and (channels > 4 or max(depths, default=0) > (16 if channels == 1 else 8)):
+        raise PictureError(
+            f"JPEG 2000 of {channels} x {max(depths, default=0)} bits is not supported; save it as PNG or TIFF, or as "
+            "RGB with 8 bits a channel"
+        )
+    image = _jpeg2000()(io.BytesIO(data))
+    return _opened(image, pixel_bytes=_IN_PILLOW + 4 * len(image.getbands()))
+
+
 def _open_pnm(data: bytes, rule: DecodeRule) -> Opened:
     """Pillow scales numbers of more than 8 bits by the largest that the header allows, which is right unless that is
     as large as can be, and so says nothing."""
@@ -128,8 +146,9 @@ def _open_pnm(data: bytes, rule: DecodeRule) -> Opened:
     highest = codec[1] if isinstance(codec, tuple) else 65535 if codec == "I;16B" else 255
 
     def load() -> Image.Image:
-        if magic == b"P6" and highest == 65535:
-            values = np.frombuffer(data, ">u2", 3 * image.width * image.height, start)
+        if highest == 65535 and (magic == b"P6" or (magic == b"P3" and rule == "full-range")):
+            count = 3 * image.width * image.height
+            values = np.frombuffer(data, ">u2", count, start) if magic == b"P6" else _written_out(data[start:], count)
             pixels = eight_bits(values, depth_of(values, 16, rule))
             return Image.fromarray(pixels.reshape(image.height, image.width, 3))
         image.load()
@@ -138,7 +157,18 @@ def _open_pnm(data: bytes, rule: DecodeRule) -> Opened:
         grey = np.asarray(image).astype(np.uint16)
         return Image.fromarray(eight_bits(grey, depth_of(grey, 16, rule) if highest == 65535 else 16))
 
-    return _opened(image, load, 12)
+    text = 6 * len(data) if magic == b"P3" else 0
+    return Opened(image.width, image.height, load, 12 * image.width * image.height + text)
+
+
+def _written_out(text: bytes, count: int) -> NDArray[np.uint16]:
+    """The first numbers of a text, in which what lies between # and the end of a line is a comment."""
+    numbers = np.fromstring(re.sub(rb"#[^\r\n]*", b" ", text), np.int32, sep=" ")[:count]
+    if len(numbers) < count:
+        raise PictureError(f"truncated: the PNM has {len(numbers):,} numbers of {count:,}")
+    if numbers.min() < 0 or numbers.max() > 65535:
+        raise PictureError("damaged PNM file: its numbers are not those of 16 bits")
+    return numbers.astype(np.uint16)
 
 
 def _heif() -> type[ImageFile.ImageFile]:
@@ -168,28 +198,54 @@ _CODECS: dict[str, Callable[[], type[ImageFile.ImageFile]]] = {
     "WebP": lambda: WebPImageFile,
     "HEIC": _heif,
     "AVIF": _avif,
-    "JPEG 2000": _jpeg2000,
 }
 
 
 def _is_zero_filled(kind: str, data: bytes) -> bool:
-    """Does the file break off into zero bytes, as after a lost connection or a full disk? libjpeg and libwebp take
-    these for pixels. (Zeros behind the proper end of a picture are harmless padding.)"""
+    """Does the file break off into zero bytes, as after a lost connection or a full disk? The libraries for these
+    formats take them for pixels. (Zeros behind the proper end of a picture are harmless padding.)"""
     if not data.endswith(bytes(512)):
         return False
     end = len(data.rstrip(b"\0"))
     if kind == "JPEG":
         return not data.endswith(b"\xff\xd9", 0, end)
-    return kind == "WebP" and end + 512 <= _webp_length(data)
+    lengths = {"WebP": _webp_length, "HEIC": _heif_length, "AVIF": _heif_length}
+    return kind in lengths and end + 512 <= lengths[kind](data)
 
 
 def _webp_length(data: bytes) -> int:
     return 8 + int.from_bytes(data[4:8], "little")
 
 
+def _heif_length(data: bytes) -> int:
+    """Where the last box of pixels ends. No picture of the AVIF and HEIF conformance suites has more than 8 zero bytes
+    there."""
+    at, end = 0, 0
+    while at + 16 <= len(data):
+        size = int.from_bytes(data[at : at + 4])
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16])
+        elif size == 0:  # all that follows
+            size = len(data) - at
+        if data[at + 4 : at + 8] == b"mdat":
+            end = at + size
+        at += max(8, size)
+    return end
+
+
+_JPEG_LS = re.compile(rb"\xff\xf7\0[\x0b\x0e\x11][\x02-\x10]")  # its frame, of up to three channels
+_BEYOND = {"JPEG": r"cannot handle ((?:12|16)-bit layers|\d-layer images)", "BMP": r"Unsupported BMP (.*)"}
+"""What Pillow says of sound files of a kind that it does not read."""
+
+
 def damage(kind: str, data: bytes, error: Exception) -> str:
-    """Why a reader failed with ``error``, in words: a file that ends too early, or one that is damaged inside."""
+    """Why a reader failed with ``error``, in words: a sound file that it cannot read, one that ends too early, or one
+    that is damaged inside."""
     text = str(error) or type(error).__name__
+    if kind == "JPEG" and _JPEG_LS.search(data, 0, 4096):
+        return "JPEG-LS is not supported; save it as PNG or as plain JPEG"
+    if kind in _BEYOND and (beyond := re.fullmatch(_BEYOND[kind], text)):
+        return f"this kind of {kind} is not supported: {beyond[1]}; save it as PNG or as RGB with 8 bits a channel"
     ends_early = {
         "JPEG": b"\xff\xd9" not in data[-1024:],
         "JPEG 2000": b"\xff\xd9" not in data[-1024:],

@@ -25,20 +25,32 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from genus.data.colour import blocks, depth_of, eight_bits, opacity
+from genus.data.colour import blacken, blocks, depth_of, eight_bits, opacity
 from genus.errors import PictureError
 from genus.types import DecodeRule
 
 _RAW = 1
 _LOSSLESS = {_RAW, 5, 8, 32946, 32773, 34925, 50000}  # none, LZW, deflate (two numbers), PackBits, LZMA, Zstandard
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5
+_FOR_PILLOW = _LOSSLESS | {2, 3, 4, 6, 7, 32771, 32809, 34676, 34677}  # fax, JPEG, and those of three old programs
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK, _YCBCR = 0, 1, 2, 5, 6
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4}
 _PREMULTIPLIED, _UNASSOCIATED = 1, 2
 _DIFFERENCES, _FLOAT_DIFFERENCES = 2, 3
 _KINDS = {1: "u", 2: "i", 3: "f"}
 _MAX_TILE = 2**26
 _MAX_TAGS, _MAX_NUMBERS = 4096, 2**20
-_TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q"}  # numbers of TIFF: of struct
+_TYPES = {
+    1: "B",
+    2: "B",
+    3: "H",
+    4: "I",
+    6: "b",
+    7: "B",
+    8: "h",
+    9: "i",
+    13: "I",
+    16: "Q",
+}  # numbers of TIFF: of struct
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,8 @@ class TiffLayout:
     compression: int
     fill_order: int
     predictor: int
+    no_data: float | None
+    """The number that stands for no data."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -136,10 +150,12 @@ def silence_libtiff() -> None:
 
 def is_for_pillow(tags: Tags) -> bool:
     """Has it at most 8 bits a sample, unsigned, in a layout that Pillow gets right?"""
-    grey_and_alpha_planes = (tags.number(277, 1), tags.number(284, 1)) == (2, 2)
+    samples, planes, compression = tags.number(277, 1), tags.number(284, 1) == 2, tags.number(259, _RAW)
+    extra_plane = planes and (samples == 2 or (samples == 4 and tags.number(338, _UNASSOCIATED) == 0))
     big_endian_big_tiff = tags.big and tags.order == ">"
+    subsampled = compression == _RAW and tags.number(262, 0) == _YCBCR and max(tags.numbers(530, 1)) > 1
     shallow = max(tags.numbers(258, 1)) <= 8 and tags.number(339, 1) != 2
-    return shallow and not grey_and_alpha_planes and not big_endian_big_tiff
+    return shallow and compression in _FOR_PILLOW and not (extra_plane or big_endian_big_tiff or subsampled)
 
 
 def read_layout(tags: Tags) -> TiffLayout:
@@ -183,13 +199,24 @@ def read_layout(tags: Tags) -> TiffLayout:
         compression=compression,
         fill_order=tags.number(266, 1),
         predictor=tags.number(317, 1),
+        no_data=_no_data(tags),
     )
+
+
+def _no_data(tags: Tags) -> float | None:
+    """What GDAL, which reads and writes maps, stores as text."""
+    try:
+        return float(tags.content(42113).rstrip(b"\0 "))
+    except ValueError:
+        return None
 
 
 def load_tiff(data: bytes, layout: TiffLayout, rule: DecodeRule) -> Image.Image:
     """The picture in 8 bits a channel (mode L, LA, La, RGB, RGBA, RGBa or CMYK). Raises PictureError."""
     values = read_samples(data, layout)
     colour = values[:, :, : layout.colours]
+    if layout.no_data is not None and layout.photometric in (_BLACK_IS_ZERO, _RGB) and rule == "full-range":
+        blacken(colour, layout.no_data)
     depth = layout.bits if layout.photometric == _CMYK else depth_of(colour, layout.bits, rule)
     pixels = eight_bits(colour, depth)
     if layout.photometric == _WHITE_IS_ZERO:

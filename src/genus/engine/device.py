@@ -24,6 +24,7 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 
 def choose_device(name: str) -> torch.device:
     """``auto``: CUDA, else MPS, else CPU. Raises UsageError for an unknown name, MachineError for a missing device."""
+    name = str(name)  # from Python it may be anything
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if not re.fullmatch(r"(cpu|cuda|mps)(:\d{1,3})?", name):

@@ -3,12 +3,14 @@
 No code from a file ever runs.
 """
 
+import io
+import pickletools
 import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
@@ -136,7 +138,7 @@ def _require_weights(path: Path, head: bytes) -> None:
 def _load_pickled(path: Path, zipped: bool) -> Any:
     """What torch stored, settings replaced by stand-ins. With ``weights_only=True`` torch calls nothing but what it is
     told by name, and every name that the file may use beside torch's own stands for one of the two classes below."""
-    asked = get_unsafe_globals_in_checkpoint(path) if zipped else ["argparse.Namespace"]  # old files cannot be asked
+    asked = get_unsafe_globals_in_checkpoint(path if zipped else _old_as_zip(path))
     refused = sorted(name for name in asked if not _SETTINGS.match(name))
     if any(name.startswith("torch.nn.") for name in refused):
         raise ModelError(
@@ -148,8 +150,33 @@ def _load_pickled(path: Path, zipped: bool) -> Any:
             f"{path} holds objects beside its tensors{_listed(refused)}; genus runs no code from files. "
             "Save its state_dict alone, best as safetensors."
         )
-    with safe_globals([(_Value if name.startswith("numpy.") else _Settings, name) for name in asked]):
-        return torch.load(path, map_location="cpu", weights_only=True)
+    stand_ins: list[Any] = [(_Value if name.startswith("numpy.") else _Settings, name) for name in asked]
+    with safe_globals(stand_ins), path.open("rb") as file:  # of a path torch would go by the suffix
+        return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _old_as_zip(path: Path) -> io.BytesIO:
+    """The content of a file as torch wrote it before 1.6, without the numbers of its tensors, in a file as it writes it
+    now, which torch can ask for names. The old one holds pickles in a row, of which the fourth is the content."""
+    with path.open("rb") as file:
+        for _ in ("magic number", "version", "machine"):
+            _pass_over_pickle(file)
+        start = file.tell()
+        _pass_over_pickle(file)
+        length = file.tell() - start
+        file.seek(start)
+        content = file.read(length)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as new:
+        new.writestr("archive/data.pkl", content)
+        new.writestr("archive/version", "3")
+    archive.seek(0)
+    return archive
+
+
+def _pass_over_pickle(file: BinaryIO) -> None:
+    for _ in pickletools.genops(file):
+        pass
 
 
 class _Value:

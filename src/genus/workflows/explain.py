@@ -57,7 +57,7 @@ def explain_paths(
     """
     bundle = predictor.bundle
     if label is not None and label not in bundle.classes:
-        raise UsageError(f"The model has no class '{label}'.{nearest(label, bundle.classes)}")
+        raise UsageError(f"The model has no class '{label}'.{nearest(str(label), bundle.classes)}")
     require_figures(figures, bundle.model, bundle.architecture.name)
     _require_free(out, force)
     probe_writable(out)

@@ -2,7 +2,7 @@
 the figures of a tutorial: what they are called, which models have them, how they come about.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -84,7 +84,10 @@ def draw_figure(name: str, model: Backbone, viewpoint: Viewpoint) -> bytes:
 
 
 def require_figures(names: Sequence[str], model: Backbone, architecture: str) -> None:
-    """Raise UsageError when ``model``, called ``architecture``, has not all of these figures."""
+    """Raise UsageError when ``model``, called ``architecture``, has not all of these figures, or when one is none."""
+    known = list(FIGURES)
+    if isinstance(names, str) or not isinstance(names, Collection) or any(name not in known for name in names):
+        raise UsageError(f"Figures are a list of any of {', '.join(known)}, not {names!r}.")
     offered = [f"--{name}" for name, (families, _) in FIGURES.items() if isinstance(model, families)]
     for name in names:
         if f"--{name}" not in offered:
