@@ -14,6 +14,7 @@ from genus.evaluation.intervals import Estimate, share
 from genus.evaluation.metrics import Evaluation, evaluate
 from genus.predictor import Predictor
 from genus.probabilities import softmax
+from genus.report.text import decimal
 from genus.types import Caution, OnEvent, Progress
 from genus.workflows.dataset import Subset
 
@@ -28,6 +29,11 @@ class Provenance:
     took_part: int = 0
     sealed: int = 0
     checked: bool = True
+
+    @property
+    def of_new_pictures(self) -> bool:
+        """Does the number say how new pictures would be named?"""
+        return self.checked and not self.took_part
 
     @property
     def claim(self) -> str:
@@ -46,8 +52,8 @@ def test_sentence(test: Evaluation | None, provenance: Provenance) -> str:
     accuracy = test.accuracy
     interval = "too few groups of pictures for an interval"
     if accuracy.interval:
-        interval = "95 % interval {:.3f} to {:.3f}".format(*accuracy.interval)
-    return f"Test accuracy {accuracy.value:.4f} ({interval}) on {test.n} pictures{provenance.claim}."
+        interval = f"95 % interval {' to '.join(map(decimal, accuracy.interval))}"
+    return f"Test accuracy {decimal(accuracy.value, 4)} ({interval}) on {test.n} pictures{provenance.claim}."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
