@@ -108,7 +108,16 @@ def test_other_pictures_have_a_report_of_their_own(genus: Genus, run: Path, tmp_
     shutil.move(other / "da<b>isy", other / "daisy")
     before = (run / "report.html").read_bytes()
     assert genus("evaluate", run, other, "--all-pictures").code == 0
-    assert "60 test pictures" in text_of(run / "evaluate-other" / "report.html")
+    page = run / "evaluate-other" / "report.html"
+    text, html = text_of(page), page.read_text(encoding="utf-8")
+    assert "60 test pictures" in text
+    assert "<title>other</title>" in html
+    assert f"efficientnet_lite0, trained on {drawn.name}" in text
+    assert f"Folder {other.resolve()} " in text
+    assert f"Trained on {drawn.resolve()}" in text
+    assert "63 train" not in text  # that is said of the run's own pictures, in its own report
+    assert re.search(r"<th[^>]*><button[^>]*>Test</button>", html)
+    assert not re.search(r"<th[^>]*><button[^>]*>Train</button>", html)
     assert (run / "report.html").read_bytes() == before
 
 

@@ -58,7 +58,7 @@ def evaluate(
             f"{plain_percent(found.unknown.value)} of them unknown ({ends(found.unknown, plain_percent)})."
         )
         say()
-    written = ["report.html", "metrics.json", "confusion.csv", "confusion.png"]
+    written = ["report.html", "metrics.json", "confusion.csv", "confusion.png"] if result.test else ["metrics.json"]
     if result.curve:
         _show_curve(result.curve, result.classes)
         written += ["learning_curve.json", "learning_curve.png"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genus.bundle import Bundle, load_bundle
 from genus.data.catalog import Picture
@@ -32,7 +33,8 @@ from genus.workflows.tasks.studies import MislabelledPicture, find_label_errors,
 
 @dataclass(frozen=True, slots=True)
 class EvaluateResult:
-    """``out`` holds report.html, metrics.json, confusion.csv and confusion.png; None where nothing can be written.
+    """``out`` holds metrics.json and, of a ``test``, report.html, confusion.csv and confusion.png; None where nothing
+    can be written.
 
     ``test`` is None where no picture belongs to a class of the model, ``unknown_classes`` where all do; ``cautions``
     say what changes how ``test`` must be read. ``curve`` and ``mislabelled`` are None where they were not asked for.
@@ -90,7 +92,9 @@ def evaluate_run(
     others = [picture for picture in candidates if picture.label not in bundle.classes]
     scored = score(predictor, _subset(ours, bundle), provenance, on_event) if ours else None
     unknown_classes = (
-        score_unknown_classes(predictor, [picture.path for picture in others], on_event) if others else None
+        score_unknown_classes(predictor, [picture.path for picture in others], _groups(others), on_event)
+        if others
+        else None
     )
     test = scored.evaluation if scored else None
     if scored and (caution := shift_caution(scored)):
@@ -101,7 +105,7 @@ def evaluate_run(
         here.log_opening("evaluate", test.n, test.accuracy.value)
     val = here.read_json(METRICS).get("val") if data is None else None
     split = here.split(data_root(bundle))
-    told = tuple(cautions(scored, split)) if scored else ()
+    told = tuple(cautions(scored, None if data else split)) if scored else ()
     stored = here.try_to_write(
         lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, told, unknown_classes, data)
     )
@@ -109,7 +113,7 @@ def evaluate_run(
     curve = measure_learning_curve(here, device, on_event) if learning_curve else None
     mislabelled = find_label_errors(here, device, on_event) if label_errors else None
     if stored and scored:
-        here.try_to_write(lambda: write_report(here, out, scored, split))
+        here.try_to_write(lambda: write_report(here, out, scored, split, None, data, unknown_classes))
     folder = here.folder / out if stored else None
     return EvaluateResult(run, folder, bundle.classes, test, provenance, told, unknown_classes, curve, mislabelled)
 
@@ -178,14 +182,15 @@ def _without_decided(
         return list(pictures), Provenance(checked=False)
     parts = [used.part_of(picture.sha256) if picture.sha256 else None for picture in pictures]
     decided = [part in (Part.TRAIN, Part.VAL) for part in parts]
-    sealed = sum(part == Part.TEST for part in parts)
+    tested = [part for picture, part in zip(pictures, parts, strict=True) if picture.label in bundle.classes]
+    sealed = tested.count(Part.TEST)
     count = sum(decided)
     if not count:
         return list(pictures), Provenance(sealed=sealed)
     told = f"{count} of {plural(len(pictures), 'picture')} took part in the training or the decisions of this run"
     if all_pictures:
         on_event(Caution(f"{told}, or of one that it descends from: the numbers are better than on new pictures."))
-        return list(pictures), Provenance(took_part=count, sealed=sealed)
+        return list(pictures), Provenance(took_part=len(tested) - tested.count(None) - sealed, sealed=sealed)
     if count == len(pictures):
         raise DataError(
             f"All {plural(count, 'picture')} took part in training or decisions of {run.folder} and can test "
@@ -199,6 +204,10 @@ def _without_decided(
 def _subset(pictures: Sequence[Candidate], bundle: Bundle) -> Subset:
     number = {label: index for index, label in enumerate(bundle.classes)}
     labels = np.array([number[picture.label] for picture in pictures], np.int64)
+    return Subset(tuple(picture.path for picture in pictures), labels, _groups(pictures))
+
+
+def _groups(pictures: Sequence[Candidate]) -> NDArray[np.int64]:
+    """A number for each picture, the same for those of one group; copies of one file are a group."""
     units = [picture.group or picture.sha256 or str(picture.path) for picture in pictures]
-    groups = np.unique(units, return_inverse=True)[1].astype(np.int64)
-    return Subset(tuple(picture.path for picture in pictures), labels, groups)
+    return np.unique(units, return_inverse=True)[1].astype(np.int64)

@@ -104,23 +104,30 @@ def score_features(
 
 @dataclass(frozen=True, slots=True)
 class UnknownClasses:
-    """``n`` pictures of classes that the model does not have, so that no answer is right, and the share of them that
-    it calls ``unknown`` (0..1, with a 95 % interval)."""
+    """``n`` pictures of classes that the model does not have, so that no answer is right, in ``groups`` independent
+    groups, and the share of them that it calls ``unknown`` (0..1, with a 95 % interval)."""
 
     n: int
+    groups: int
     unknown: Estimate
 
 
-def score_unknown_classes(predictor: Predictor, paths: Sequence[Path], on_event: OnEvent) -> UnknownClasses:
-    """Ask ``predictor`` about pictures that belong to none of its classes. Raises DataError when none can be read."""
-    known = []
+def score_unknown_classes(
+    predictor: Predictor, paths: Sequence[Path], groups: NDArray[np.int64], on_event: OnEvent
+) -> UnknownClasses:
+    """Ask ``predictor`` about pictures that belong to none of its classes; ``groups``: which of them belong together.
+
+    Raises DataError when none can be read.
+    """
+    known, kept = [], []
     for answer in predictor.answers(paths):
         if answer.logits is not None:
             known.append(predictor.prediction(answer.logits, answer.distance).known is True)
+            kept.append(answer.index)
         on_event(Progress("Pictures of other classes", answer.index + 1, len(paths)))
     if not known:
         raise DataError.none_readable("of other classes", paths[0])
-    return UnknownClasses(len(known), share(~np.array(known)))
+    return UnknownClasses(len(known), len(np.unique(groups[kept])), share(~np.array(known), groups[kept]))
 
 
 def shift_caution(scored: Scored) -> str:

@@ -3,7 +3,7 @@
 import html
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,15 @@ from genus.workflows.reporting.pictures import (
     shown_pictures,
     thumbnails,
 )
-from genus.workflows.reporting.sections import charts, data_facts, model_card, next_commands, run_facts
-from genus.workflows.reporting.words import cross_validation, headline, interval, matrix_title, numbers
+from genus.workflows.reporting.sections import (
+    charts,
+    data_facts,
+    model_card,
+    next_commands,
+    other_data_facts,
+    run_facts,
+)
+from genus.workflows.reporting.words import cross_validation, headline, interval, matrix_title, numbers, unknown_share
 from genus.workflows.scoring import Provenance, Scored, UnknownClasses, shift_caution
 
 FEW_TEST, FEW_OF_CLASS = 100, 20
@@ -95,13 +102,22 @@ def write_curves(run: Run, history: Iterable[Result]) -> None:
         run.write(CURVES_PNG, curves_png(epochs, best.epoch if best else None))
 
 
-def write_report(run: Run, out: str, scored: Scored, split: Split | None, seconds: float | None = None) -> None:
+def write_report(
+    run: Run,
+    out: str,
+    scored: Scored,
+    split: Split | None,
+    seconds: float | None = None,
+    data: Path | None = None,
+    unknown_classes: UnknownClasses | None = None,
+) -> None:
     """report.html about the answers of ``run`` that ``scored`` holds.
 
     ``split`` is that of the run, where it is still there; ``seconds`` the time of the training, where the bundle does
-    not know it yet. Raises MachineError.
+    not know it yet; ``data`` the place of other pictures than the run's own. Raises MachineError.
     """
-    run.write(f"{out}{REPORT}", render(_report(run, scored, split or Split((), 0), seconds)))
+    report = _report(run, scored, split or Split((), 0), seconds)
+    run.write(f"{out}{REPORT}", render(_of_other_data(report, scored, data, unknown_classes) if data else report))
 
 
 def result_html(folder: Path, sentence: str, cautions: Sequence[str] = ()) -> str:
@@ -109,6 +125,20 @@ def result_html(folder: Path, sentence: str, cautions: Sequence[str] = ()) -> st
     place = html.escape(str(folder).encode(errors="backslashreplace").decode())
     told = "<br>".join(html.escape(line) for line in (sentence, *(f"Caution: {caution}" for caution in cautions)))
     return f"<p>{told}<br>Report: <code>{place}/{REPORT}</code></p>"
+
+
+def _of_other_data(report: Report, scored: Scored, data: Path, unknown_classes: UnknownClasses | None) -> Report:
+    """``report`` on pictures of ``data``: it says so, and nothing of the run's own pictures as if it were of these."""
+    return replace(
+        report,
+        title=data.resolve().name or str(data),
+        model=f"{report.model}, trained on {report.title}",
+        cautions=tuple(cautions(scored, None)),
+        rows=_rows(Split((), 0), scored.evaluation),
+        numbers=(*numbers(scored.evaluation), *unknown_share(unknown_classes)),
+        label_errors=(),
+        data=tuple(other_data_facts(data, scored, unknown_classes)),
+    )
 
 
 def _report(run: Run, scored: Scored, split: Split, seconds: float | None) -> Report:

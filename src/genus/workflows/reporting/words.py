@@ -8,7 +8,7 @@ from genus.evaluation.metrics import Evaluation
 from genus.report.content import Interval
 from genus.report.text import of_hundred, of_hundred_between, percent, percent_between
 from genus.run import CROSS_VALIDATION, Run
-from genus.workflows.scoring import Provenance
+from genus.workflows.scoring import Provenance, UnknownClasses
 
 Facts = Iterator[tuple[str, str]]
 """Headings and their texts."""
@@ -62,6 +62,15 @@ def numbers(test: Evaluation) -> Facts:
         yield "Answered with confidence", _percent(test.known.share)
         if test.known.error:
             yield f"Wrong among these (asked for: at most {100 * test.known.max_error:g} %)", _percent(test.known.error)
+
+
+def unknown_share(found: UnknownClasses | None) -> Facts:
+    """How many pictures of classes that the model does not have it calls unknown, where there were any."""
+    if found:
+        yield (
+            "Pictures of classes that the model does not have",
+            f"{found.n}; called unknown: {_percent(found.unknown)}",
+        )
 
 
 def cross_validation(run: Run) -> Facts:
