@@ -15,7 +15,7 @@ import os
 import platform
 import shutil
 import tomllib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ from genus.config import CONFIG, TrainConfig
 from genus.data.split import Split
 from genus.description import DESCRIPTION
 from genus.errors import DataError, MachineError, ModelError, UsageError
-from genus.files import atomic, is_leftover, json_text, make_folder, probe_writable, remove_leftovers
+from genus.files import atomic, csv_text, is_leftover, json_text, make_folder, probe_writable, remove_leftovers
 from genus.training.head import Trial
 from genus.training.tensorboard import open_tensorboard
 from genus.types import Caution, EpochResult, Note, OnEvent, ignore_events
@@ -150,6 +150,10 @@ class Run:
     def write_json(self, name: str, value: Any) -> None:
         """``value`` as indented JSON. Raises MachineError."""
         self.write(name, json_text(value, indent=2) + "\n")
+
+    def write_table(self, name: str, rows: Iterable[Sequence[object]]) -> None:
+        """``rows`` as CSV, the first of them the names of the columns. Raises MachineError."""
+        self.write(name, csv_text(rows))
 
     def append(self, name: str, value: dict[str, Any]) -> None:
         """One more line of JSON behind those that are there; a torn last line is closed first. Raises MachineError."""

@@ -136,10 +136,11 @@ def test_a_run_with_fewer_files_still_has_a_report(genus: Genus, run: Path, draw
 def test_pictures_that_are_gone_are_left_out(genus: Genus, drawn: Path, tmp_path: Path) -> None:
     data, run = shutil.copytree(drawn, tmp_path / "data"), tmp_path / "run"
     assert genus("train", data, "--out", run, "--epochs", "2", "--cv", "3", *FAST).code == 0
-    mean = json.loads((run / "cross_validation.json").read_text())["mean"]
-    assert f"Cross-validation, 3 folds, features of the pretrained network {100 * mean:.1f} %" in text_of(
-        run / "report.html"
-    )
+    found = json.loads((run / "cross_validation.json").read_text())
+    value, low, high = (100 * found["accuracy"][key] for key in ("value", "low", "high"))
+    folds = [100 * accuracy for accuracy in found["accuracies"]]
+    told = f"{value:.1f} % ({low:.1f}–{high:.1f} %), folds {min(folds):.1f}–{max(folds):.1f} %"
+    assert f"Cross-validation, 3 folds, features of the pretrained network {told}" in text_of(run / "report.html")
     shown = len(data_of(run / "report.html")["pictures"])
     split = json.loads((run / "split.json").read_text())["members"]
     for member in [member for member in split if member["part"] == "train"][::2]:

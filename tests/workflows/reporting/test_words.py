@@ -1,12 +1,18 @@
 """The first sentence of a report, and its further results: nothing is rounded to certainty."""
 
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from genus.evaluation.intervals import share
 from genus.evaluation.metrics import Evaluation, evaluate
+from genus.run import Run
 from genus.workflows import scoring
-from genus.workflows.reporting.words import headline, matrix_title, numbers
+from genus.workflows.reporting.words import cross_validation, headline, matrix_title, numbers
 from genus.workflows.scoring import Provenance
+from genus.workflows.tasks.cross_validation import CrossValidation
 
 
 def answers(n: int, wrong: int, known: int = 0, temperature: float = 1.0) -> Evaluation:
@@ -55,6 +61,19 @@ def test_pictures_that_took_part_are_no_new_pictures(provenance: Provenance) -> 
         assert text.replace("\u00a0", " ").startswith(f"Of 100 pictures{provenance.claim}, 94.0 % are ")
     assert "new pictures like these" not in headline(test, provenance)
     assert matrix_title(test, Provenance(left_out=80)).endswith("of 100 test pictures are right")
+
+
+def test_a_cross_validation_without_a_mistake_is_not_certain(tmp_path: Path) -> None:
+    accuracy = share(np.ones(60, bool))
+    sentence = CrossValidation(60, accuracy, (1.0, 1.0)).sentence
+    assert sentence.endswith("1.0000 (95 % interval 0.940 to 1.000; folds 1.000 to 1.000).")
+    run = Run(tmp_path)
+    run.write_json("cross_validation.json", {"accuracy": asdict(accuracy), "accuracies": [1.0, 1.0], "mean": 1.0})
+    (told,) = dict(cross_validation(run)).values()
+    assert told.replace("\u00a0", " ") == "100.0 % (94.0–100.0 %), folds 100.0–100.0 %"
+    run.write_json("cross_validation.json", {"accuracies": [0.8, 1.0], "mean": 0.9})  # of an earlier version
+    (told,) = dict(cross_validation(run)).values()
+    assert told.replace("\u00a0", " ") == "90.0 %, folds 80.0–100.0 %"
 
 
 @pytest.mark.parametrize(("temperature", "effect"), [(1.0, "not calibrated"), (0.5, "made surer"), (2, "less sure")])

@@ -77,11 +77,12 @@ def cross_validation(run: Run) -> Facts:
     """What the cross-validation of ``run`` has found, where there was one."""
     found = run.read_json(CROSS_VALIDATION)
     if accuracies := found.get("accuracies"):
-        worst, best = 100 * min(accuracies), 100 * max(accuracies)
-        yield (
-            f"Cross-validation, {len(accuracies)} folds, features of the pretrained network",
-            f"{100 * found['mean']:.1f} % ({worst:.1f}–{best:.1f} %)",
-        )
+        folds = f"folds {percent_between(min(accuracies), max(accuracies))}"
+        if "accuracy" in found:
+            told = f"{_percent(Estimate(**found['accuracy']))}, {folds}"
+        else:  # of an earlier version: the mean of the folds has no interval
+            told = f"{percent(found['mean'])}, {folds}"
+        yield f"Cross-validation, {len(accuracies)} folds, features of the pretrained network", told
 
 
 def interval(estimate: Estimate) -> Interval:

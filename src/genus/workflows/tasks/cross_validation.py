@@ -3,7 +3,7 @@
 Never on those of a fine-tuned one: that has seen the labels, also of the pictures that a fold leaves out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -13,23 +13,29 @@ from torch import nn
 from genus.config import TrainConfig
 from genus.data.split import Member, assign_folds
 from genus.errors import DataError
+from genus.evaluation.intervals import Estimate, share
 from genus.features.extractor import FeatureExtractor
-from genus.files import csv_text
 from genus.predictor import head_logits
 from genus.probabilities import softmax
+from genus.report.text import TOO_FEW, decimal
 from genus.run import CROSS_VALIDATION, OUT_OF_FOLD, Run
 from genus.training.head import Examples
 from genus.training.scaling import CHUNK, IN_MEMORY, Features, Selected
 from genus.types import Note, OnEvent, Part, Progress
-from genus.workflows.dataset import Dataset, labels_of
+from genus.workflows.dataset import Dataset, groups_of, labels_of
 from genus.workflows.tasks.head import Fit, fit_like
 
 
 @dataclass(frozen=True, slots=True)
 class CrossValidation:
-    """Accuracy in each fold (0..1), on ``pictures`` in all."""
+    """``accuracy`` over all ``pictures``, each named once, by a head that has not seen it; ``accuracies`` of the folds.
+
+    The interval takes the answers for those of one model. The heads share most of their training pictures, so it is an
+    approximation, but a better one than the range of the folds, which says how even they are.
+    """
 
     pictures: int
+    accuracy: Estimate
     accuracies: tuple[float, ...]
 
     @property
@@ -38,9 +44,16 @@ class CrossValidation:
         return float(np.mean(self.accuracies))
 
     @property
-    def range(self) -> tuple[float, float]:
-        """The worst and the best fold."""
-        return min(self.accuracies), max(self.accuracies)
+    def sentence(self) -> str:
+        """The result in words."""
+        interval = TOO_FEW
+        if self.accuracy.interval:
+            interval = f"95 % interval {' to '.join(map(decimal, self.accuracy.interval))}"
+        worst, best = decimal(min(self.accuracies)), decimal(max(self.accuracies))
+        return (
+            f"Cross-validation, {len(self.accuracies)} folds of {self.pictures} pictures, head on pretrained features: "
+            f"{decimal(self.accuracy.value, 4)} ({interval}; folds {worst} to {best})."
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +91,8 @@ def cross_validate(
     fold_of = assign_folds(data.labels, data.groups, config.cv, config.seed)
     logits = out_of_fold(data, fold_of, len(dataset.classes), fit_like(config, len(dataset.classes)), on_event)
     right = logits.argmax(axis=1) == data.labels
-    found = CrossValidation(len(right), tuple(float(right[fold_of == fold].mean()) for fold in range(config.cv)))
+    accuracies = tuple(float(right[fold_of == fold].mean()) for fold in range(config.cv))
+    found = CrossValidation(len(right), share(right, groups_of(data.members)), accuracies)
     run.write_json(
         CROSS_VALIDATION,
         {
@@ -89,14 +103,8 @@ def cross_validate(
             "features": "of the pretrained network, never fine-tuned",
         },
     )
-    run.write(OUT_OF_FOLD, _csv(data, fold_of, softmax(logits), dataset.classes))
-    low, high = found.range
-    on_event(
-        Note(
-            f"Cross-validation, {config.cv} folds of {found.pictures} pictures, head on pretrained features: "
-            f"{found.mean:.4f} ({low:.4f} to {high:.4f})."
-        )
-    )
+    run.write_table(OUT_OF_FOLD, _table(data, fold_of, softmax(logits), dataset.classes))
+    on_event(Note(found.sentence))
     return found
 
 
@@ -130,13 +138,9 @@ def out_of_fold(
     return logits
 
 
-def _csv(
+def _table(
     data: FeatureSet, fold_of: NDArray[np.int64], probabilities: NDArray[np.float64], classes: Sequence[str]
-) -> str:
-    rows = zip(data.members, fold_of.tolist(), probabilities, strict=True)
-    return csv_text(
-        [
-            ("path", "label", "fold", *classes),
-            *((str(member.path), member.label, fold, *(f"{value:.6f}" for value in row)) for member, fold, row in rows),
-        ]
-    )
+) -> Iterator[tuple[object, ...]]:
+    yield "path", "label", "fold", *classes
+    for member, fold, row in zip(data.members, fold_of.tolist(), probabilities, strict=True):
+        yield str(member.path), member.label, fold, *(f"{value:.6f}" for value in row)
