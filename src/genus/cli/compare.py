@@ -54,8 +54,12 @@ def verdict(result: "CompareResult") -> str:
     )
     if found.shown:
         return f"{'B' if difference.value > 0 else 'A'} is better.\n{numbers}"
-    if found.needed is None:
+    if not difference.value:
         return f"No difference is seen.\n{numbers}"
+    if found.needed is None:
+        return f"No difference can be shown: the pictures come in {found.groups} groups, which are too few.\n{numbers}"
+    if found.test_alone_shows:
+        numbers += "\nThe test alone would show a difference; the interval, which holds 0, does not."
     return (
         f"No difference can be shown with {found.n} pictures; about {found.needed} would be needed if it is as large "
         f"as it looks.\n{numbers}"
