@@ -104,9 +104,8 @@ class Run:
             lock.acquire(timeout=0)
             (self / OWNER).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
         except Timeout as error:
-            owner = self._read(OWNER, bytes.decode, "another process")
             raise MachineError(
-                f"{self.folder} is being written by {owner}. Wait for it, stop it, or choose another --out."
+                f"{self.folder} is being written by {self._owner()}. Wait for it, stop it, or choose another --out."
             ) from error
         except OSError as error:
             reason = error.strerror or str(error)
@@ -117,6 +116,22 @@ class Run:
             (self / OWNER).unlink(missing_ok=True)
             lock.release()
             (self / LOCK).unlink(missing_ok=True)
+
+    def _owner(self) -> str:
+        """Who holds the lock."""
+        return self._read(OWNER, bytes.decode, "another process")
+
+    def _is_locked(self) -> bool:
+        """Is a training writing this run now?"""
+        if not (self / LOCK).exists():
+            return False
+        try:
+            with FileLock(self / LOCK, timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # of a folder that is only read it cannot be told
+            return False
 
     def _require_not_finished(self) -> None:
         if (self / DESCRIPTION).exists():
@@ -266,6 +281,8 @@ class Run:
         """Raise ModelError, with advice, where there is no finished run."""
         if (self / DESCRIPTION).exists():
             return
+        if (self / CONFIG).exists() and self._is_locked():
+            raise ModelError(f"{self.folder} is being trained by {self._owner()}. Wait until that is finished.")
         if (self / CONFIG).exists():
             raise ModelError(
                 f"{self.folder} is no finished run. Go on with it: genus train --out {self.folder} --resume."
