@@ -22,7 +22,7 @@ from rich.progress import (
 )
 
 from genus import types
-from genus.cli.terminal import Stderr, say, shown, visible
+from genus.cli.terminal import Stderr, one_terminal, say, shown, visible
 from genus.report.text import decimal, percent
 from genus.types import Caution, EpochResult, Event, Note, Prediction, RunOpened
 
@@ -64,7 +64,9 @@ class Screen:
         match event:
             case Note(text):
                 self._print(text)
-            case Caution(text):
+            case Caution(text, with_result):
+                if with_result and one_terminal():
+                    return  # it would stand there twice
                 self._print(f"Caution: {text}", "yellow")
             case EpochResult():
                 self._epoch(event)

@@ -98,7 +98,7 @@ def evaluate_run(
     )
     test = scored.evaluation if scored else None
     if scored and (caution := shift_caution(scored)):
-        on_event(Caution(caution))
+        on_event(Caution(caution, with_result=True))
     if data and provenance.sealed:
         on_event(Note(f"{plural(provenance.sealed, 'picture')} of the run's sealed test part among them."))
     if test and provenance.sealed:
