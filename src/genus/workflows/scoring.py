@@ -14,7 +14,7 @@ from genus.evaluation.intervals import Estimate, share
 from genus.evaluation.metrics import Evaluation, evaluate
 from genus.predictor import Predictor
 from genus.probabilities import softmax
-from genus.report.text import decimal
+from genus.report.text import decimal, of_hundred
 from genus.types import Caution, OnEvent, Progress
 from genus.workflows.dataset import Subset
 
@@ -135,7 +135,7 @@ def shift_caution(scored: Scored) -> str:
     shift = scored.shift
     if shift is None or not shift.from_elsewhere:
         return ""
-    auc, beyond = round(100 * shift.auc), round(100 * shift.beyond)
+    auc, beyond = of_hundred(shift.auc), of_hundred(shift.beyond)
     return (
         f"The test pictures come from elsewhere: in {auc} % of the pairs a test picture is further from the training "
         f"pictures than one of validation (50 % would be alike), and {beyond} % are further than nearly all of those. "
