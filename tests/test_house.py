@@ -68,7 +68,7 @@ WITHIN_LAYER = {  # the only edges inside a layer: from a module, or a file of d
 ROOMS = {  # inside these, a file imports only from those before it
     "workflows.tasks": "compute starting_point features fine_tune head full partial cross_validation calibrate "
     "pretrained studies learning",
-    "workflows.reporting": "explanations pictures sections report",
+    "workflows.reporting": "explanations pictures sections words report",
 }
 MOST_IMPORTS = 14  # of genus, in one module
 TORCH_FREE = ("genus", "genus.cli.app", "genus.config", "genus.types", "genus.errors", "genus.files", "genus.demo")

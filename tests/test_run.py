@@ -167,10 +167,15 @@ def test_a_run_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
                 Run.open(config, MODEL, ignore_events),
             ):
                 pass
+        Run(tmp_path / "run").write_config(config)
+        with pytest.raises(ModelError, match=f"is being trained by process {other.pid} on .*Wait"):
+            Run(tmp_path / "run").require_finished()
     finally:
         done.set()
         other.join()
-    with Run.open(TrainConfig(out=tmp_path / "run"), MODEL, ignore_events):
+    with pytest.raises(ModelError, match=r"no finished run.*--resume"):
+        Run(tmp_path / "run").require_finished()
+    with Run.open(TrainConfig(out=tmp_path / "run", resume=True), MODEL, ignore_events):
         pass
 
 

@@ -13,7 +13,7 @@ import os
 import platform
 import shutil
 import tomllib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,16 @@ from genus.config import CONFIG, TrainConfig
 from genus.data.split import Split
 from genus.description import DESCRIPTION
 from genus.errors import DataError, MachineError, ModelError, UsageError
-from genus.files import atomic, irregular, is_leftover, json_text, make_folder, probe_writable, remove_leftovers
+from genus.files import (
+    atomic,
+    csv_text,
+    irregular,
+    is_leftover,
+    json_text,
+    make_folder,
+    probe_writable,
+    remove_leftovers,
+)
 from genus.stored import (
     CrossValidation,
     Curve,
@@ -112,9 +121,8 @@ class Run:
             lock.acquire(timeout=0)
             (self / OWNER).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
         except Timeout as error:
-            owner = self._read(OWNER, bytes.decode, "another process")
             raise MachineError(
-                f"{self.folder} is being written by {owner}. Wait for it, stop it, or choose another --out."
+                f"{self.folder} is being written by {self._owner()}. Wait for it, stop it, or choose another --out."
             ) from error
         except OSError as error:
             reason = error.strerror or str(error)
@@ -125,6 +133,22 @@ class Run:
             (self / OWNER).unlink(missing_ok=True)
             lock.release()
             (self / LOCK).unlink(missing_ok=True)
+
+    def _owner(self) -> str:
+        """Who holds the lock."""
+        return self._read(OWNER, bytes.decode, "another process")
+
+    def _is_locked(self) -> bool:
+        """Is a training writing this run now?"""
+        if not (self / LOCK).exists():
+            return False
+        try:
+            with FileLock(self / LOCK, timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # of a folder that is only read it cannot be told
+            return False
 
     def _require_not_finished(self) -> None:
         if (self / DESCRIPTION).exists():
@@ -158,6 +182,10 @@ class Run:
     def write_json(self, name: str, value: Any) -> None:
         """``value`` as indented JSON. Raises MachineError."""
         self.write(name, json_text(value, indent=2) + "\n")
+
+    def write_table(self, name: str, rows: Iterable[Sequence[object]]) -> None:
+        """``rows`` as CSV, the first of them the names of the columns. Raises MachineError."""
+        self.write(name, csv_text(rows))
 
     def append(self, name: str, value: dict[str, Any]) -> None:
         """One more line of JSON behind those that are there; a torn last line is closed first. Raises MachineError."""
@@ -266,6 +294,8 @@ class Run:
         """Raise ModelError, with advice, where there is no finished run."""
         if (self / DESCRIPTION).exists():
             return
+        if (self / CONFIG).exists() and self._is_locked():
+            raise ModelError(f"{self.folder} is being trained by {self._owner()}. Wait until that is finished.")
         if (self / CONFIG).exists():
             raise ModelError(
                 f"{self.folder} is no finished run. Go on with it: genus train --out {self.folder} --resume."

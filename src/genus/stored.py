@@ -32,10 +32,16 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class CrossValidation:
-    """Of ``cross_validation.json``: accuracy in each fold (0..1), on ``pictures`` in all."""
+    """Of ``cross_validation.json``: ``accuracies`` (0..1) of the folds, and over all ``pictures``, each named once by a
+    head that has not seen it.
+
+    The interval of ``accuracy`` takes the answers for those of one model. The heads share most of their training
+    pictures, so it is an approximation, but a better one than the range of the folds, which says how even they are.
+    """
 
     pictures: int
     accuracies: tuple[float, ...]
+    accuracy: Estimate | None = None
 
     @property
     def mean(self) -> float:

@@ -129,9 +129,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """Something that changes how the result must be read."""
+    """Something that changes how the result must be read. ``with_result``: it is said again beside the result."""
 
     text: str
+    with_result: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,19 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from genus.bundle import read_record
+from genus.cli.compare import verdict
 from genus.data.split import Member
+from genus.evaluation import comparison
+from genus.evaluation.intervals import share
 from genus.evidence import SplitHashes
 from genus.types import Part
-from genus.workflows.compare import _shared_places, _TestPart
+from genus.workflows.compare import CompareResult, _shared_places, _TestPart
 from tests.cli.conftest import FAST, Genus, changed_split, members, moved
 
 
@@ -48,6 +52,21 @@ def test_a_run_against_itself(genus: Genus, own: Path) -> None:
     assert result.code == 0
     assert "No difference is seen." in result.out
     assert "p = 1 " in result.out
+
+
+def test_the_verdict_says_no_more_than_its_numbers() -> None:
+    def told(a: list[bool], b: list[bool], groups: list[int] | None = None) -> str:
+        right_a, right_b = np.array(a), np.array(b)
+        found = comparison.compare(right_a, right_b, None if groups is None else np.array(groups))
+        return verdict(CompareResult(Path("a"), Path("b"), share(right_a), share(right_b), found))
+
+    assert told([False] * 6, [True] * 6).startswith("B is better.")
+    five = told([False] * 5, [True] * 5)
+    assert five.startswith("No difference can be shown with 5 pictures; about 6 would be needed")
+    assert "(+0.0 to +100.0)" in five
+    few = told([False] * 8, [True] * 8, [0, 0, 1, 1, 2, 2, 3, 3])
+    assert few.startswith("No difference can be shown: the pictures come in 4 groups, which are too few.")
+    assert told([True] * 8, [True] * 8).startswith("No difference is seen.")
 
 
 def test_runs_that_share_no_test_picture(genus: Genus, own: Path, tmp_path: Path) -> None:

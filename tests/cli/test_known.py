@@ -106,6 +106,22 @@ def test_without_validation_pictures_nothing_is_decided(genus: Genus, tmp_path: 
     assert {row["known"] for row in rows} == {"false"}
 
 
+def test_on_one_terminal_a_caution_stands_beside_the_result_alone(
+    genus: Genus, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere it is said when it is known, too; and without a test picture there is no result to stand beside."""
+    told = "cannot show an error of at most 0.01 for any threshold, so nothing is known"
+    quick = ["--epochs", "1", "--max-error", "0.01", *FAST]
+    apart = genus("train", drawn, "--out", tmp_path / "apart", *quick)
+    assert (apart.err.count(told), apart.out.count(told)) == (1, 1)
+    monkeypatch.setattr("genus.cli.console.one_terminal", lambda: True)
+    together = genus("train", drawn, "--out", tmp_path / "together", *quick)
+    assert (together.err.count(told), together.out.count(told)) == (0, 1)
+    corpus.write_folder(tmp_path / "data", {"a": 2, "b": 2})
+    untested = genus("train", tmp_path / "data", "--out", tmp_path / "untested", *quick)
+    assert (untested.err + untested.out).count("nothing is known") == 1
+
+
 @pytest.mark.parametrize("flags", [["--head", "linear"], ["--freeze-layers", "False", "--epochs", "1"]])
 def test_every_way_of_training_decides(flags: list[str], genus: Genus, drawn: Path, tmp_path: Path) -> None:
     result = genus("train", drawn, "--out", tmp_path / "run", *flags, *FAST)

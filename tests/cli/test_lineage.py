@@ -46,7 +46,9 @@ def test_the_same_pictures_at_another_place(genus: Genus, trained: Path, drawn: 
     everything = genus("evaluate", run, moved, "--all-pictures")
     assert everything.code == 0, everything.err
     assert f"on 90 pictures, {90 - sealed} of which the model was trained on or decided by." in everything.out
-    assert f"{90 - sealed} of which the model was trained on" in (run / "evaluate-moved/report.html").read_text()
+    page = (run / "evaluate-moved/report.html").read_text()
+    assert f'<p class="sentence">Of 90 pictures, {90 - sealed} of which the model was trained on' in page
+    assert "new pictures like these" not in page
     assert provenance(run, moved)["took_part"] == 90 - sealed
 
 
@@ -215,3 +217,30 @@ def test_pictures_of_foreign_classes_measure_how_many_become_unknown(
     found = json.loads((run / "evaluate-others/metrics.json").read_text())
     assert found["test"] is None
     assert found["unknown_classes"]["n"] == 12
+    assert "evaluate-others: metrics.json\n" in result.out, "what was written, and no more"
+    assert sorted(path.name for path in (run / "evaluate-others").iterdir()) == ["metrics.json"]
+
+
+def test_copies_of_a_picture_of_a_foreign_class_are_one(genus: Genus, trained: Path, tmp_path: Path) -> None:
+    """And the report says how many became unknown; a class that was renamed counts as one that the model lacks."""
+    run, data = shutil.copytree(trained, tmp_path / "run"), tmp_path / "others"
+    for label in ("aster", "daisy"):
+        (data / label).mkdir(parents=True)
+    for number in range(6):
+        draw("sunflower", number, size=80).save(data / "aster" / f"{number}.jpg")
+        draw("daisy", 500 + number, size=80).save(data / "daisy" / f"{number}.jpg")
+    for number in range(40):
+        shutil.copy(data / "aster/0.jpg", data / "aster" / f"copy{number}.jpg")
+    root = Path(json.loads((trained / "genus.json").read_text())["data"]["root"])
+    seen = next(m.path for m in read_split(trained / "split.json", root).members(Part.TRAIN) if m.label == "rose")
+    shutil.copy(seen, data / "aster/seen.jpg")
+    result = genus("evaluate", run, data, "--all-pictures")
+    assert result.code == 0, result.err
+    found = json.loads((run / "evaluate-others/metrics.json").read_text())
+    share = found["unknown_classes"]["unknown"]
+    assert (found["unknown_classes"]["n"], found["unknown_classes"]["groups"]) == (47, 7)
+    assert share["high"] - share["low"] > 0.3, "seven pictures show little"
+    assert found["provenance"]["took_part"] == 0, "none of those that were tested"
+    page = (run / "evaluate-others/report.html").read_text()
+    assert "Pictures of classes that the model does not have" in page
+    assert f"47; called unknown: {100 * share['value']:.1f}" in page

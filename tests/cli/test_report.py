@@ -108,7 +108,16 @@ def test_other_pictures_have_a_report_of_their_own(genus: Genus, run: Path, tmp_
     shutil.move(other / "da<b>isy", other / "daisy")
     before = (run / "report.html").read_bytes()
     assert genus("evaluate", run, other, "--all-pictures").code == 0
-    assert "60 test pictures" in text_of(run / "evaluate-other" / "report.html")
+    page = run / "evaluate-other" / "report.html"
+    text, html = text_of(page), page.read_text(encoding="utf-8")
+    assert "60 test pictures" in text
+    assert "<title>other</title>" in html
+    assert f"efficientnet_lite0, trained on {drawn.name}" in text
+    assert f"Folder {other.resolve()} " in text
+    assert f"Trained on {drawn.resolve()}" in text
+    assert "63 train" not in text  # that is said of the run's own pictures, in its own report
+    assert re.search(r"<th[^>]*><button[^>]*>Test</button>", html)
+    assert not re.search(r"<th[^>]*><button[^>]*>Train</button>", html)
     assert (run / "report.html").read_bytes() == before
 
 
@@ -150,10 +159,11 @@ def test_odd_files_cost_themselves_only(genus: Genus, run: Path) -> None:
 def test_pictures_that_are_gone_are_left_out(genus: Genus, drawn: Path, tmp_path: Path) -> None:
     data, run = shutil.copytree(drawn, tmp_path / "data"), tmp_path / "run"
     assert genus("train", data, "--out", run, "--epochs", "2", "--cv", "3", *FAST).code == 0
-    mean = json.loads((run / "cross_validation.json").read_text())["mean"]
-    assert f"Cross-validation, 3 folds, features of the pretrained network {100 * mean:.1f} %" in text_of(
-        run / "report.html"
-    )
+    found = json.loads((run / "cross_validation.json").read_text())
+    value, low, high = (100 * found["accuracy"][key] for key in ("value", "low", "high"))
+    folds = [100 * accuracy for accuracy in found["accuracies"]]
+    told = f"{value:.1f} % ({low:.1f}–{high:.1f} %), folds {min(folds):.1f}–{max(folds):.1f} %"
+    assert f"Cross-validation, 3 folds, features of the pretrained network {told}" in text_of(run / "report.html")
     shown = len(data_of(run / "report.html")["pictures"])
     split = json.loads((run / "split.json").read_text())["members"]
     for member in [member for member in split if member["part"] == "train"][::2]:

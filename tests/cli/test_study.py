@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from PIL import Image
 
 from genus.demo import draw
+from genus.evaluation.intervals import share
+from genus.report.text import decimal
 from tests.cli.conftest import FAST, SPECIES, Genus
 
 
@@ -39,7 +42,15 @@ def test_cross_validation_leaves_the_test_part_alone(
             accuracy
         )
         assert all(sum(float(row[name]) for name in SPECIES) == pytest.approx(1, abs=1e-5) for row in inside)
-    assert f"{found['mean']:.4f} ({min(found['accuracies']):.4f} to {max(found['accuracies']):.4f})" in result.err
+    accuracy, folds = found["accuracy"], found["accuracies"]
+    right = [row["label"] == max(SPECIES, key=lambda name, row=row: float(row[name])) for row in rows]
+    named = {str(drawn / member["path"]): member["sha256"] for member in split}
+    contents = np.unique([named[row["path"]] for row in rows], return_inverse=True)[1]
+    assert accuracy == asdict(share(np.array(right), contents))
+    assert accuracy["low"] < accuracy["value"] < accuracy["high"] or accuracy["value"] == 1
+    interval = f"95 % interval {decimal(accuracy['low'])} to {decimal(accuracy['high'])}"
+    range_ = f"folds {decimal(min(folds))} to {decimal(max(folds))}"
+    assert f"{accuracy['value']:.4f} ({interval}; {range_})" in result.err
 
 
 def test_learning_curve(genus: Genus, trained: Path, tmp_path: Path) -> None:

@@ -34,6 +34,14 @@ def test_nothing_steers_a_terminal(text: str) -> None:
     assert all(line.startswith("  ") for line in visible(text).split("\n")[1:])
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
+def test_results_and_messages_on_one_terminal() -> None:
+    code = "import os; from genus.cli.terminal import one_terminal; os._exit(one_terminal())"
+    (_, one), (_, other) = os.openpty(), os.openpty()
+    for out, err, expected in ((one, one, 1), (one, other, 0), (one, subprocess.PIPE, 0), (subprocess.PIPE, one, 0)):
+        assert subprocess.run([sys.executable, "-c", code], stdout=out, stderr=err, check=False).returncode == expected
+
+
 def test_letters_of_all_languages_and_emoji_stay() -> None:
     text = "Gänseblümchen チューリップ گل‌رز 👩‍🌾 1 000 :rose: [bold]"
     assert shown(text) == visible(text) == text

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from genus.evaluation.comparison import compare
@@ -37,6 +37,38 @@ def test_the_verdict_needs_evidence() -> None:
     assert compare(*answers(90, 0, 10, 0)).shown
     assert not compare(*answers(96, 1, 3, 0)).shown
     assert compare(*answers(96, 2, 2, 0)).needed is None
+
+
+@given(st.tuples(*[st.integers(0, 12)] * 4).filter(any), st.integers(1, 9))
+@example((0, 0, 5, 0), 1)  # the interval alone would leave out 0
+@example((0, 0, 4, 0), 1)  # and one picture more would not be enough
+def test_verdict_interval_and_the_pictures_needed_agree(counts: tuple[int, int, int, int], size: int) -> None:
+    """Also in groups, where the sign-flip test alone would show more than the interval."""
+    a, b = answers(*counts)
+    for groups in (None, np.random.default_rng(0).permutation(len(a)) // size):
+        found = compare(a, b, groups)
+        if found.difference.interval is None:
+            assert (found.shown, found.needed) == (False, None)
+            continue
+        low, high = found.difference.interval
+        assert found.shown == (low > 0 or high < 0)
+        assert not found.shown or found.p_value < 0.05
+        assert found.shown or found.needed is None or found.needed > found.n
+    assert compare(*answers(0, 0, 4, 0)).needed == 6
+    assert compare(*answers(0, 0, 6, 0)).shown
+
+
+def test_groups_of_which_the_interval_holds_zero_show_no_difference() -> None:
+    rng, tests_alone = np.random.default_rng(0), 0
+    for _ in range(600):
+        group = np.repeat(np.arange(count := rng.integers(6, 40)), rng.integers(1, 12, count))
+        tilt = rng.normal(0, 1, count)[group]
+        a, b = rng.random(len(group)) < 0.7, rng.random(len(group)) < np.clip(0.7 + 0.12 * tilt, 0, 1)
+        found = compare(a, b, group)
+        low, high = found.difference.interval or (0, 0)
+        assert found.shown == (low > 0 or high < 0)
+        tests_alone += found.test_alone_shows
+    assert tests_alone, "the case that this test is about"
 
 
 def test_so_many_pictures_are_enough_in_four_of_five_cases() -> None:

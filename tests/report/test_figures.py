@@ -75,7 +75,7 @@ def test_the_curves_are_the_history(epochs: int) -> None:
 def test_the_best_epoch_is_marked() -> None:
     figure = curves_figure(history(6), best=3)
     assert all(list(axes.lines[-1].get_xdata()) == [3, 3] for axes in figure.axes)
-    assert [text.get_text() for text in figure.axes[1].get_legend().texts] == ["best: 90.0 % (epoch 3)"]
+    assert [text.get_text() for text in figure.axes[1].get_legend().texts] == ["best: 90.0\u00a0% (epoch 3)"]
     assert curves_figure(history(6), best=None).axes[1].get_legend() is None
 
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genus.cli.console import Screen, ends, show_table
+from genus.cli.console import Screen, ends, points, show_table
 from genus.cli.terminal import say, shown
+from genus.report.text import decimal
 
 if TYPE_CHECKING:
     from genus.workflows.compare import CompareResult
@@ -29,7 +30,7 @@ def compare(
     show_table(
         ("", "run", "accuracy", "95 % interval", "right where the other is wrong"),
         [
-            (name, str(run), f"{e.value:.4f}", ends(e), str(alone))
+            (name, str(run), decimal(e.value, 4), ends(e), str(alone))
             for name, run, e, alone in (
                 ("A", result.run_a, result.a, found.only_a),
                 ("B", result.run_b, result.b, found.only_b),
@@ -50,13 +51,17 @@ def verdict(result: "CompareResult") -> str:
     difference = found.difference
     test = "McNemar's exact test" if found.groups == found.n else f"the sign-flip test of {found.groups} groups"
     numbers = (
-        f"B - A: {100 * difference.value:+.1f} points ({ends(difference, '{:+.1f} to {:+.1f}', 100)}); "
+        f"B - A: {points(difference.value)} points ({ends(difference, points)}); "
         f"p = {found.p_value:.2g} by {test} on {found.n} pictures."
     )
     if found.shown:
         return f"{'B' if difference.value > 0 else 'A'} is better.\n{numbers}"
-    if found.needed is None:
+    if not difference.value:
         return f"No difference is seen.\n{numbers}"
+    if found.needed is None:
+        return f"No difference can be shown: the pictures come in {found.groups} groups, which are too few.\n{numbers}"
+    if found.test_alone_shows:
+        numbers += "\nThe test alone would show a difference; the interval, which holds 0, does not."
     return (
         f"No difference can be shown with {found.n} pictures; about {found.needed} would be needed if it is as large "
         f"as it looks.\n{numbers}"

@@ -4,7 +4,7 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self, cast
@@ -22,8 +22,8 @@ from rich.progress import (
 )
 
 from genus import types
-from genus.cli.terminal import Stderr, say, shown, visible
-from genus.report.text import percent
+from genus.cli.terminal import Stderr, one_terminal, say, shown, visible
+from genus.report.text import decimal, percent
 from genus.types import Caution, EpochResult, Event, Note, Prediction, RunOpened
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ class Screen:
         match event:
             case Note(text):
                 self._print(text)
-            case Caution(text):
+            case Caution(text, with_result):
+                if with_result and one_terminal():
+                    return  # it would stand there twice
                 self._print(f"Caution: {text}", "yellow")
             case EpochResult():
                 self._epoch(event)
@@ -123,7 +125,7 @@ def answer_line(path: str, found: Prediction | None, error: str, top: int = 3) -
     """``path``, and the ``top`` answers with their probabilities, or the error."""
     if found is None:
         return f"{shown(path)}  error: {shown(error)}"
-    best = ", ".join(f"{shown(label)} {percent(share).replace(chr(0xA0), '')}" for label, share in found.top[:top])
+    best = ", ".join(f"{shown(label)} {plain_percent(share).replace(' ', '')}" for label, share in found.top[:top])
     return f"{shown(path)}  {'unknown; perhaps ' if found.known is False else ''}{best}"
 
 
@@ -158,29 +160,41 @@ def show_evaluation(test: "Evaluation | None", sentence: str, cautions: Sequence
     show_table(("class", "pictures", "precision", "recall", "F1"), rows, right=(1, 2, 3, 4))
     say()
     before, after = test.uncalibrated, test.calibration
-    say(
-        f"Probabilities: calibration error {after.ece:.3f} ({before.ece:.3f} before scaling), log-loss "
-        f"{after.log_loss:.3f} ({before.log_loss:.3f}), Brier score {after.brier:.3f} ({before.brier:.3f})."
-    )
+    if test.temperature == 1:
+        scores = f"calibration error {after.ece:.3f}, log-loss {after.log_loss:.3f}, Brier score {after.brier:.3f}"
+        say(f"Probabilities, not calibrated: {scores}.")
+    else:
+        say(
+            f"Probabilities: calibration error {after.ece:.3f} ({before.ece:.3f} before scaling), log-loss "
+            f"{after.log_loss:.3f} ({before.log_loss:.3f}), Brier score {after.brier:.3f} ({before.brier:.3f})."
+        )
     if known := test.known:
-        wrong = "" if known.error is None else f"; of these {known.error.value:.1%} are wrong ({_percent(known.error)})"
-        share = f"{known.share.value:.1%} are answered with confidence ({_percent(known.share)})"
-        say(f"Known: {share}{wrong}; --max-error was {known.max_error:g}.".replace("%", " %"))
+        wrong = ""
+        if known.error:
+            wrong = f"; of these {plain_percent(known.error.value)} are wrong ({ends(known.error, plain_percent)})"
+        share = f"{plain_percent(known.share.value)} are answered with confidence ({ends(known.share, plain_percent)})"
+        say(f"Known: {share}{wrong}; --max-error was {known.max_error:g}.")
     say()
 
 
-def ends(estimate: "Estimate", form: str = "{:.3f} to {:.3f}", scale: float = 1.0) -> str:
-    """Both ends of the interval times ``scale``, written by ``form``; where there is none, why."""
-    return form.format(*(scale * end for end in estimate.interval)) if estimate.interval else "too few groups"
+def ends(estimate: "Estimate", write: Callable[[float], str] = decimal, between: str = " to ") -> str:
+    """Both ends of the interval by ``write``, with ``between`` them; where there is none, why."""
+    return between.join(map(write, estimate.interval)) if estimate.interval else "too few groups"
+
+
+def plain_percent(share: float) -> str:
+    """``percent`` with a space that every terminal shows."""
+    return percent(share).replace("\u00a0", " ")
+
+
+def points(difference: float) -> str:
+    """A difference of shares in points: ``+1.5``."""
+    return f"{100 * difference:+.1f}"
 
 
 def _estimate(value: "Estimate | None") -> str:
-    return "-" if value is None else f"{value.value:.3f} ({ends(value, '{:.3f}-{:.3f}')})"
-
-
-def _percent(estimate: "Estimate") -> str:
-    return ends(estimate, "{:.1f} to {:.1f}%", 100)
+    return "-" if value is None else f"{decimal(value.value)} ({ends(value, between='-')})"
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return "-" if value is None else decimal(value)

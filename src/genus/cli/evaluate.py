@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genus.cli.console import Screen, ends, show_evaluation, show_table
+from genus.cli.console import Screen, ends, plain_percent, points, show_evaluation, show_table
 from genus.cli.terminal import say
+from genus.report.text import decimal
 
 if TYPE_CHECKING:
     from genus.evaluation.learning_curve import LearningCurve
     from genus.workflows.tasks.studies import MislabelledPicture
 
 LISTED = 10
-POINTS = "{:+.1f} to {:+.1f}"
 
 
 def evaluate(
@@ -54,11 +54,11 @@ def evaluate(
     if result.unknown_classes:
         found = result.unknown_classes
         say(
-            f"{found.n} pictures are of classes that the model does not have: it calls {found.unknown.value:.1%} of "
-            f"them unknown ({ends(found.unknown, '{:.1f} to {:.1f}%', 100)})."
+            f"{found.n} pictures are of classes that the model does not have: it calls "
+            f"{plain_percent(found.unknown.value)} of them unknown ({ends(found.unknown, plain_percent)})."
         )
         say()
-    written = ["report.html", "metrics.json", "confusion.csv", "confusion.png"]
+    written = ["report.html", "metrics.json", "confusion.csv", "confusion.png"] if result.test else ["metrics.json"]
     if result.curve:
         _show_curve(result.curve, result.classes)
         written += ["learning_curve.json", "learning_curve.png"]
@@ -71,13 +71,13 @@ def evaluate(
 
 def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:
     say()
-    rows = [(str(point.pictures), f"{point.accuracy.value:.4f}", ends(point.accuracy)) for point in curve.points]
+    rows = [(str(point.pictures), decimal(point.accuracy.value, 4), ends(point.accuracy)) for point in curve.points]
     show_table(("pictures", "accuracy", "95 % interval"), rows, right=(0, 1))
     say()
     gain = curve.gain
     say(
-        f"Twice as many pictures: {100 * gain.value:+.1f} points of accuracy "
-        f"({ends(gain, POINTS, 100)}), if the curve goes on as it did."
+        f"Twice as many pictures: {points(gain.value)} points of accuracy "
+        f"({ends(gain, points)}), if the curve goes on as it did."
     )
     best = curve.next_class
     if best is None:
@@ -86,8 +86,8 @@ def _show_curve(curve: "LearningCurve", classes: tuple[str, ...]) -> None:
         found = curve.gains[best]
         assert found
         say(
-            f"Photograph next: {classes[best]} ({100 * found.value:+.1f} points of recall for twice as many, "
-            f"{ends(found, POINTS, 100)})."
+            f"Photograph next: {classes[best]} ({points(found.value)} points of recall for twice as many, "
+            f"{ends(found, points)})."
         )
 
 

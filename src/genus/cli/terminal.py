@@ -83,6 +83,11 @@ def tell(text: str) -> None:
     stderr.flush()
 
 
+def one_terminal() -> bool:
+    """Do results and messages appear on the same terminal?"""
+    return sys.stdout.isatty() and sys.stderr.isatty() and os.path.samestat(os.fstat(1), os.fstat(2))
+
+
 def shown(name: str) -> str:
     """A name with control characters, line ends and undecodable bytes made visible."""
     return "".join(

@@ -99,7 +99,7 @@ def _draw_accuracy(axes: "Axes", history: Sequence[EpochResult], best: int | Non
     show_percent(axes)
     for result in history:
         if result.epoch == best and result.val_accuracy is not None:
-            mark = f"best: {100 * result.val_accuracy:.1f} % (epoch {best})"
+            mark = f"best: {percent(result.val_accuracy)} (epoch {best})"
             dot = axes.plot(best, result.val_accuracy, "o", color=INK, markersize=5, clip_on=False, label=mark)
             axes.legend(handles=dot, handlelength=1)
 

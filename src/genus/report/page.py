@@ -14,10 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from genus.report.confusion import cells, most_confused, size
-from genus.report.content import Interval, Report, ShownPicture
+from genus.report.content import Report, ShownPicture
 from genus.report.explanation import legend_colours
 from genus.report.svg import chart_svg
-from genus.report.text import percent, printable, shorten_all, whole_percent
+from genus.report.text import percent, percent_between, printable, shorten_all, whole_percent
 
 SECTIONS = {
     "confusion": "Confusion matrix",
@@ -36,7 +36,6 @@ SECTIONS = {
 
 STYLES = ("page.css", "tables.css", "cards.css", "media.css")  # of two rules, the later one counts
 NAME_COLUMNS = 20  # of the names beside the confusion matrix
-TOO_FEW = "too few groups for an interval"
 LEGEND_STOPS = 32  # colours of the legend of heat maps
 
 
@@ -84,7 +83,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "percent": lambda share: escape(percent(share)),
-        "between": lambda interval: escape(_between(interval)),
+        "between": lambda interval: escape(percent_between(interval.low, interval.high)),
         "of": lambda part, whole: escape(whole_percent(part, whole)),
         "place": lambda share: f"{100 * share:.1f}",  # on a scale of 100 units
         "lines": _lines,
@@ -101,12 +100,6 @@ def _visible(value: object) -> object:
 def _lines(text: str) -> Markup:
     """The same of a text that may have several lines."""
     return escape("\n".join(map(printable, text.splitlines())))
-
-
-def _between(interval: Interval) -> str:
-    if interval.low is None or interval.high is None:
-        return TOO_FEW
-    return f"{100 * interval.low:.1f}–{100 * interval.high:.1f}\u00a0%"
 
 
 def _images(report: Report) -> dict[bytes, int]:

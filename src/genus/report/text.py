@@ -5,6 +5,8 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 
+TOO_FEW = "too few groups for an interval"
+
 
 def printable(text: str) -> str:
     r"""``text`` on one line: control characters, line ends and bytes that are no UTF-8 as escapes such as ``\n``."""
@@ -44,21 +46,49 @@ def shorten_all(names: Sequence[str], width: int) -> list[str]:
 
 def percent(share: float) -> str:
     """A share (0..1) in percent with one decimal, where 0 % and 100 % mean exactly that: ``93.4 %``, ``>99.9 %``."""
-    if 0.9995 <= share < 1:
-        return ">99.9\u00a0%"
-    if 0 < share < 0.0005:
-        return "<0.1\u00a0%"
-    return f"{100 * share:.1f}\u00a0%"
+    return f"{_rounded(share, 100, 1)}\u00a0%"
 
 
 def whole_percent(part: int, whole: int) -> str:
     """``part`` of ``whole`` in whole percent, where 0 % and 100 % mean exactly that: ``<1 %``, ``>99 %``."""
-    share = 100 * part / whole
-    if 0 < share < 0.5:
-        return "<1\u00a0%"
-    if 99.5 <= share < 100:
-        return ">99\u00a0%"
-    return f"{share:.0f}\u00a0%"
+    return f"{_rounded(part / whole, 100, 0)}\u00a0%"
+
+
+def decimal(share: float, digits: int = 3) -> str:
+    """A share as a number from 0 to 1, where 0 and 1 mean exactly that: ``0.934``, ``>0.999``."""
+    return _rounded(share, 1, digits)
+
+
+def of_hundred(share: float) -> str:
+    """How many of 100 a share is, where 0 and 100 mean exactly that: ``93``, ``fewer than 1``, ``more than 99``."""
+    return _rounded(share, 100, 0).replace("<", "fewer than ").replace(">", "more than ")
+
+
+def percent_between(low: float | None, high: float | None) -> str:
+    """The ends of an interval (0..1) in percent, or why there is none: ``89.3–97.1 %``, ``99.8–>99.9 %``."""
+    return TOO_FEW if low is None or high is None else f"{_rounded(low, 100, 1)}–{percent(high)}"
+
+
+def of_hundred_between(low: float, high: float) -> str:
+    """The ends of an interval (0..1) of 100: ``between 89 and 97``; ``at least 98``, ``at most 2`` near the ends."""
+    first, last = of_hundred(low), of_hundred(high)
+    if first == last:
+        return first
+    if last.startswith("more"):
+        return f"at least {first}"
+    if first.startswith("fewer"):
+        return f"at most {last}"
+    return f"between {first} and {last}"
+
+
+def _rounded(share: float, whole: int, digits: int) -> str:
+    """``share`` of ``whole``, with ``<`` or ``>`` where the rounded number would be 0 or ``whole`` and it is not."""
+    text, step = f"{whole * share:.{digits}f}", 10**-digits
+    if share > 0 and float(text) == 0:
+        return f"<{step:.{digits}f}"
+    if share < 1 and float(text) == whole:
+        return f">{whole - step:.{digits}f}"
+    return text
 
 
 def _common(one: str, other: str) -> int:

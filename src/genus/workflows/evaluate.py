@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genus.bundle import Bundle, load_bundle
 from genus.data.folder import scan
@@ -33,7 +34,8 @@ DECIDING = (Part.TRAIN, Part.VAL)
 
 @dataclass(frozen=True, slots=True)
 class EvaluateResult:
-    """``out`` holds report.html, metrics.json, confusion.csv and confusion.png; None where nothing can be written.
+    """``out`` holds metrics.json and, of a ``test``, report.html, confusion.csv and confusion.png; None where nothing
+    can be written.
 
     ``test`` is None where no picture belongs to a class of the model, ``unknown_classes`` where all do; ``cautions``
     say what changes how ``test`` must be read. ``curve`` and ``mislabelled`` are None where they were not asked for.
@@ -96,12 +98,14 @@ def evaluate_run(
     provenance_of = partial(_provenance, used, ours, pictures.left_out)
     scored = score(predictor, _subset(ours, bundle), provenance_of, on_event) if ours else None
     unknown_classes = (
-        score_unknown_classes(predictor, [picture.path for picture in others], on_event) if others else None
+        score_unknown_classes(predictor, [picture.path for picture in others], _groups(others), on_event)
+        if others
+        else None
     )
     test = scored.evaluation if scored else None
     provenance = scored.provenance if scored else provenance_of([])
     if scored and (caution := shift_caution(scored)):
-        on_event(Caution(caution))
+        on_event(Caution(caution, with_result=True))
     if data and provenance.sealed:
         on_event(Note(f"{plural(provenance.sealed, 'picture')} of the run's sealed test part among them."))
     if test and provenance.sealed:
@@ -115,7 +119,7 @@ def evaluate_run(
     curve = measure_learning_curve(here, device, on_event) if learning_curve else None
     mislabelled = find_label_errors(here, device, on_event) if label_errors else None
     if stored and scored:
-        here.try_to_write(lambda: write_report(here, out, scored, split, told))
+        here.try_to_write(lambda: write_report(here, out, scored, split, told, None, data, unknown_classes))
     folder = here.folder / out if stored else None
     return EvaluateResult(run, folder, bundle.classes, test, provenance, told, unknown_classes, curve, mislabelled)
 
@@ -234,6 +238,10 @@ def _provenance(
 def _subset(pictures: Sequence[Candidate], bundle: Bundle) -> Subset:
     number = {label: index for index, label in enumerate(bundle.classes)}
     labels = np.array([number[picture.label] for picture in pictures], np.int64)
+    return Subset(tuple(picture.path for picture in pictures), labels, _groups(pictures))
+
+
+def _groups(pictures: Sequence[Candidate]) -> NDArray[np.int64]:
+    """A number for each picture, the same for those of one group; copies of one file are a group."""
     units = [picture.group or picture.sha256 or str(picture.path) for picture in pictures]
-    groups = np.unique(units, return_inverse=True)[1].astype(np.int64)
-    return Subset(tuple(picture.path for picture in pictures), labels, groups)
+    return np.unique(units, return_inverse=True)[1].astype(np.int64)

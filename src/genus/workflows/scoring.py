@@ -14,6 +14,7 @@ from genus.evaluation.intervals import Estimate, share
 from genus.evaluation.metrics import Evaluation, evaluate
 from genus.predictor import Predictor
 from genus.probabilities import softmax
+from genus.report.text import decimal, of_hundred
 from genus.types import Caution, OnEvent, Progress
 from genus.workflows.dataset import Subset
 
@@ -29,6 +30,11 @@ class Provenance:
     took_part: int = 0
     sealed: int = 0
     checked: bool = True
+
+    @property
+    def of_new_pictures(self) -> bool:
+        """Does the number say how new pictures would be named?"""
+        return self.checked and not self.took_part
 
     @property
     def claim(self) -> str:
@@ -47,8 +53,8 @@ def test_sentence(test: Evaluation | None, provenance: Provenance) -> str:
     accuracy = test.accuracy
     interval = "too few groups of pictures for an interval"
     if accuracy.interval:
-        interval = "95 % interval {:.3f} to {:.3f}".format(*accuracy.interval)
-    return f"Test accuracy {accuracy.value:.4f} ({interval}) on {test.n} pictures{provenance.claim}."
+        interval = f"95 % interval {' to '.join(map(decimal, accuracy.interval))}"
+    return f"Test accuracy {decimal(accuracy.value, 4)} ({interval}) on {test.n} pictures{provenance.claim}."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,23 +112,30 @@ def score_features(
 
 @dataclass(frozen=True, slots=True)
 class UnknownClasses:
-    """``n`` pictures of classes that the model does not have, so that no answer is right, and the share of them that
-    it calls ``unknown`` (0..1, with a 95 % interval)."""
+    """``n`` pictures of classes that the model does not have, so that no answer is right, in ``groups`` independent
+    groups, and the share of them that it calls ``unknown`` (0..1, with a 95 % interval)."""
 
     n: int
+    groups: int
     unknown: Estimate
 
 
-def score_unknown_classes(predictor: Predictor, paths: Sequence[Path], on_event: OnEvent) -> UnknownClasses:
-    """Ask ``predictor`` about pictures that belong to none of its classes. Raises DataError when none can be read."""
-    known = []
+def score_unknown_classes(
+    predictor: Predictor, paths: Sequence[Path], groups: NDArray[np.int64], on_event: OnEvent
+) -> UnknownClasses:
+    """Ask ``predictor`` about pictures that belong to none of its classes; ``groups``: which of them belong together.
+
+    Raises DataError when none can be read.
+    """
+    known, kept = [], []
     for answer in predictor.answers(paths):
         if answer.logits is not None:
             known.append(predictor.prediction(answer.logits, answer.distance).known is True)
+            kept.append(answer.index)
         on_event(Progress("Pictures of other classes", answer.index + 1, len(paths)))
     if not known:
         raise DataError.none_readable("of other classes", paths[0])
-    return UnknownClasses(len(known), share(~np.array(known)))
+    return UnknownClasses(len(known), len(np.unique(groups[kept])), share(~np.array(known), groups[kept]))
 
 
 def shift_caution(scored: Scored) -> str:
@@ -130,7 +143,7 @@ def shift_caution(scored: Scored) -> str:
     shift = scored.shift
     if shift is None or not shift.from_elsewhere:
         return ""
-    auc, beyond = round(100 * shift.auc), round(100 * shift.beyond)
+    auc, beyond = of_hundred(shift.auc), of_hundred(shift.beyond)
     return (
         f"The test pictures come from elsewhere: in {auc} % of the pairs a test picture is further from the training "
         f"pictures than one of validation (50 % would be alike), and {beyond} % are further than nearly all of those. "

@@ -91,7 +91,7 @@ def _train(
     seconds = time.monotonic() - begun
     test = scored.evaluation if scored else None
     if scored and (caution := shift_caution(scored)):
-        on_event(Caution(caution))
+        on_event(Caution(caution, with_result=True))
     if test:
         run.log_opening("train", test.n, test.accuracy.value)
     metrics = {"test": {"n": test.n, "accuracy": test.accuracy.value}} if test else {}

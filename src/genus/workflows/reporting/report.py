@@ -1,19 +1,17 @@
 """``report.html``: what a run's files and the answers to its test pictures say, put together for the page."""
 
 import html
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from genus.data.split import Split, label_cautions, leak_cautions
 from genus.errors import listing
-from genus.evaluation.intervals import Estimate
 from genus.evaluation.metrics import Evaluation, to_json
 from genus.report.confusion import confusion_csv, confusion_png
-from genus.report.content import ClassRow, Interval, Report, ShownLabelError
+from genus.report.content import ClassRow, Report, ShownLabelError
 from genus.report.figures import curves_png
 from genus.report.page import render
 from genus.report.style import missing_glyphs
@@ -28,7 +26,15 @@ from genus.workflows.reporting.pictures import (
     shown_pictures,
     thumbnails,
 )
-from genus.workflows.reporting.sections import charts, data_facts, model_card, next_commands, run_facts
+from genus.workflows.reporting.sections import (
+    charts,
+    data_facts,
+    model_card,
+    next_commands,
+    other_data_facts,
+    run_facts,
+)
+from genus.workflows.reporting.words import cross_validation, headline, interval, matrix_title, numbers, unknown_share
 from genus.workflows.scoring import Provenance, Scored, UnknownClasses, shift_caution
 
 FEW_TEST, FEW_OF_CLASS = 100, 20
@@ -64,9 +70,8 @@ def write_evaluation(
     }
     run.write_json(f"{out}{METRICS}", metrics)
     if test:
-        title = f"{test.accuracy.value:.1%} of {test.n} test pictures are right".replace("%", " %")
         run.write(f"{out}{CONFUSION_CSV}", confusion_csv(test.confusion, classes))
-        run.write(f"{out}{CONFUSION_PNG}", confusion_png(test.confusion, classes, title))
+        run.write(f"{out}{CONFUSION_PNG}", confusion_png(test.confusion, classes, matrix_title(test, provenance)))
 
 
 def tell_missing_glyphs(classes: Sequence[str], on_event: OnEvent) -> None:
@@ -95,13 +100,17 @@ def write_report(
     split: Split | None,
     cautions: Sequence[str],
     seconds: float | None = None,
+    data: Path | None = None,
+    unknown_classes: UnknownClasses | None = None,
 ) -> None:
     """report.html about the answers of ``run`` that ``scored`` holds.
 
     ``split`` is that of the run, where it is still there; ``cautions`` say what changes how the accuracy must be read;
-    ``seconds`` is the time of the training, where the bundle does not know it yet. Raises MachineError.
+    ``seconds`` is the time of the training, where the bundle does not know it yet; ``data`` the place of other pictures
+    than the run's own. Raises MachineError.
     """
-    run.write(f"{out}{REPORT}", render(_report(run, scored, split or Split((), 0), cautions, seconds)))
+    report = _report(run, scored, split or Split((), 0), cautions, seconds)
+    run.write(f"{out}{REPORT}", render(_of_other_data(report, scored, data, unknown_classes) if data else report))
 
 
 def result_html(folder: Path, sentence: str, cautions: Sequence[str] = ()) -> str:
@@ -109,6 +118,19 @@ def result_html(folder: Path, sentence: str, cautions: Sequence[str] = ()) -> st
     place = html.escape(str(folder).encode(errors="backslashreplace").decode())
     told = "<br>".join(html.escape(line) for line in (sentence, *(f"Caution: {caution}" for caution in cautions)))
     return f"<p>{told}<br>Report: <code>{place}/{REPORT}</code></p>"
+
+
+def _of_other_data(report: Report, scored: Scored, data: Path, unknown_classes: UnknownClasses | None) -> Report:
+    """``report`` on pictures of ``data``: it says so, and nothing of the run's own pictures as if it were of these."""
+    return replace(
+        report,
+        title=data.resolve().name or str(data),
+        model=f"{report.model}, trained on {report.title}",
+        rows=_rows(Split((), 0), scored.evaluation),
+        numbers=(*numbers(scored.evaluation), *unknown_share(unknown_classes)),
+        label_errors=(),
+        data=tuple(other_data_facts(data, scored, unknown_classes)),
+    )
 
 
 def _report(run: Run, scored: Scored, split: Split, cautions: Sequence[str], seconds: float | None) -> Report:
@@ -120,16 +142,16 @@ def _report(run: Run, scored: Scored, split: Split, cautions: Sequence[str], sec
         title=answers.root.name or run.folder.resolve().name,
         model=bundle.architecture.name,
         n=test.n,
-        accuracy=_interval(test.accuracy),
-        sentence=_sentence(test),
+        accuracy=interval(test.accuracy),
+        sentence=headline(test, scored.provenance),
         cautions=tuple(cautions),
         classes=bundle.classes,
         confusion=tuple(map(tuple, test.confusion.tolist())),
         pictures=pictures,
         cut=_cut(len(pictures), test.n),
         rows=_rows(split, test),
-        macro=(_interval(test.macro.precision), _interval(test.macro.recall), _interval(test.macro.f1)),
-        numbers=(*_numbers(test), *_cross_validation(run)),
+        macro=(interval(test.macro.precision), interval(test.macro.recall), interval(test.macro.f1)),
+        numbers=(*numbers(test), *cross_validation(run)),
         worst=tuple(looked_at[place] for place in worst if place in looked_at),
         least_certain=tuple(looked_at[place] for place in uncertain if place in looked_at and place not in worst),
         charts=tuple(charts(run, answers)),
@@ -139,21 +161,6 @@ def _report(run: Run, scored: Scored, split: Split, cautions: Sequence[str], sec
         card=tuple(model_card(bundle)),
         commands=tuple(next_commands(run)),
     )
-
-
-def _sentence(test: Evaluation) -> str:
-    told = f"Of 100 new pictures like these, about {100 * test.accuracy.value:.0f} are named right; "
-    low, high = _interval(test.accuracy)[1:]
-    if low is None or high is None:
-        told += "how near that is cannot be said: the test pictures come in too few groups."
-    else:
-        told += f"the test shows it to be between {100 * low:.0f} and {100 * high:.0f}."
-    if test.known and test.known.error:
-        told += (
-            f" It answers {100 * test.known.share.value:.0f} of 100 with confidence, and of these "
-            f"{100 * test.known.error.value:.1f} % are wrong."
-        )
-    return told
 
 
 def cautions(scored: Scored, split: Split | None, *, own: bool = True) -> Iterator[str]:
@@ -207,39 +214,12 @@ def _rows(split: Split, test: Evaluation) -> tuple[ClassRow, ...]:
             sizes[row.label, Part.TRAIN],
             sizes[row.label, Part.VAL],
             row.n,
-            _interval(row.precision) if row.precision else None,
-            _interval(row.recall) if row.recall else None,
+            interval(row.precision) if row.precision else None,
+            interval(row.recall) if row.recall else None,
             row.f1,
         )
         for row in test.per_class
     )
-
-
-def _numbers(test: Evaluation) -> Iterator[tuple[str, str]]:
-    for k, value in test.top_k.items():
-        if k < len(test.per_class):
-            yield f"Right answer among the first {k}", _percent(value)
-    yield "Macro F1", _percent(test.macro.f1)
-    yield "Balanced accuracy", _percent(test.macro.recall)
-    quality, guessing = test.calibration, math.log(len(test.per_class))
-    yield "Calibration error", f"{quality.ece:.3f}: how far probabilities are, on average, from the share that is right"
-    yield "Log-loss", f"{quality.log_loss:.3f}: 0 is perfect, guessing gives {guessing:.3f}"
-    yield "Brier score", f"{quality.brier:.3f}: squared errors of the probabilities, from 0 (perfect) to 2"
-    effect = "made surer" if test.temperature < 1 else "made less sure"
-    yield "Temperature", f"{test.temperature:.3f}: by it, probabilities are {effect} so that they mean what they say"
-    if test.known:
-        yield "Answered with confidence", _percent(test.known.share)
-        if test.known.error:
-            yield f"Wrong among these (asked for: at most {100 * test.known.max_error:g} %)", _percent(test.known.error)
-
-
-def _cross_validation(run: Run) -> Iterator[tuple[str, str]]:
-    if found := run.cross_validation():
-        worst, best = found.range
-        yield (
-            f"Cross-validation, {len(found.accuracies)} folds, features of the pretrained network",
-            f"{100 * found.mean:.1f} % ({100 * worst:.1f}–{100 * best:.1f} %)",
-        )
 
 
 def _shown_label_errors(run: Run, root: Path) -> tuple[ShownLabelError, ...]:
@@ -258,14 +238,3 @@ def _shown_label_errors(run: Run, root: Path) -> tuple[ShownLabelError, ...]:
         for row, thumbnail in zip(rows, small, strict=True)
         if thumbnail
     )
-
-
-def _interval(estimate: Estimate) -> Interval:
-    return Interval(estimate.value, estimate.low, estimate.high)
-
-
-def _percent(estimate: Estimate) -> str:
-    value, low, high = _interval(estimate)
-    if low is None or high is None:
-        return f"{100 * value:.1f} % (too few groups for an interval)"
-    return f"{100 * value:.1f} % ({100 * low:.1f}–{100 * high:.1f} %)"

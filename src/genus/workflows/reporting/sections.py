@@ -3,6 +3,7 @@
 import contextlib
 import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from genus.stored import Curve
 from genus.types import EpochResult, Part
 from genus.workflows.dataset import data_root
 from genus.workflows.reporting.pictures import Answers
+from genus.workflows.scoring import Scored, UnknownClasses
 
 Facts = Iterator[tuple[str, str]]
 """Headings and their texts."""
@@ -123,6 +125,22 @@ def data_facts(run: Run, bundle: Bundle, split: Split) -> Facts:
             yield "Copies of other pictures", f"{copies:,}"
     if bad := run.bad_files():
         yield "Files left out", f"{len(bad)}, see {BAD_FILES}"
+
+
+def other_data_facts(data: Path, scored: Scored, unknown_classes: UnknownClasses | None) -> Facts:
+    """Which pictures a test had on ``data``, others than the run's own."""
+    provenance = scored.provenance
+    yield "Folder", str(data.resolve())
+    yield "Pictures", f"{scored.evaluation.n:,} of the model's {len(scored.bundle.classes)} classes, all to test with"
+    if unknown_classes:
+        yield "Of classes that the model does not have", f"{unknown_classes.n:,}"
+    if provenance.sealed:
+        yield "Of the run's own test part", f"{provenance.sealed:,}"
+    if provenance.took_part:
+        yield "Included, though the model was trained on them or decided by them", f"{provenance.took_part:,}"
+    if provenance.left_out:
+        yield "Left out, because the model was trained on them or decided by them", f"{provenance.left_out:,}"
+    yield "Trained on", str(data_root(scored.bundle))
 
 
 def run_facts(run: Run, record: Mapping[str, Any]) -> Facts:

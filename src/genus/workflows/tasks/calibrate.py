@@ -78,7 +78,7 @@ def calibrate(
     a network that has not learnt from ``train``, or None where it has.
     """
     index = index_of(features_of, train, dataset)
-    val = dataset.members(Part.VAL)
+    val, tested = dataset.members(Part.VAL), bool(dataset.members(Part.TEST))
     measured, answers = None, None
     if val:
         rows, kept = features_of(val, "validation")
@@ -92,13 +92,13 @@ def calibrate(
         answers = out_of_fold_answers(features_of, train, val, dataset, fit, seed, enough, on_event) or answers
     if answers is None:
         reason = "There was no validation picture, so nothing is known, and probabilities are not calibrated."
-        on_event(Caution(reason))
+        on_event(Caution(reason, with_result=tested))
         return Calibration(known_rule=KnownRule(max_error, None, 0.0, reason), index=index)
     temperature = fit_temperature(answers.logits, answers.labels)
     evidence = answers.evidence(temperature)
     rule = known_rule(evidence, max_error)
     if rule.reason:
-        on_event(Caution(rule.reason))
+        on_event(Caution(rule.reason, with_result=tested))
     return Calibration(temperature, rule, index, evidence, measured)
 
 

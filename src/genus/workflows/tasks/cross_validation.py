@@ -3,7 +3,7 @@
 Never on those of a fine-tuned one: that has seen the labels, also of the pictures that a fold leaves out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -14,15 +14,16 @@ from genus.config import TrainConfig
 from genus.data.folds import assign_folds
 from genus.data.split import Member
 from genus.errors import DataError
-from genus.files import csv_text
+from genus.evaluation.intervals import share
 from genus.predictor import head_logits
 from genus.probabilities import softmax
+from genus.report.text import TOO_FEW, decimal
 from genus.run import CROSS_VALIDATION, OUT_OF_FOLD, Run
 from genus.stored import CrossValidation
 from genus.training.head import Examples
 from genus.training.scaling import CHUNK, IN_MEMORY, Features, Selected
 from genus.types import Note, OnEvent, Part, Progress
-from genus.workflows.dataset import Dataset, labels_of
+from genus.workflows.dataset import Dataset, groups_of, labels_of
 from genus.workflows.tasks.features import FeaturesOf
 from genus.workflows.tasks.head import Fit, fit_like
 
@@ -62,7 +63,9 @@ def cross_validate(
     fold_of = assign_folds(data.labels, data.groups, config.cv, config.seed)
     logits = out_of_fold(data, fold_of, len(dataset.classes), fit_like(config, len(dataset.classes)), on_event)
     right = logits.argmax(axis=1) == data.labels
-    found = CrossValidation(len(right), tuple(float(right[fold_of == fold].mean()) for fold in range(config.cv)))
+    accuracies = tuple(float(right[fold_of == fold].mean()) for fold in range(config.cv))
+    accuracy = share(right, groups_of(data.members))
+    found = CrossValidation(len(right), accuracies, accuracy)
     run.write_json(
         CROSS_VALIDATION,
         {
@@ -73,12 +76,12 @@ def cross_validate(
             "features": "of the pretrained network, never fine-tuned",
         },
     )
-    run.write(OUT_OF_FOLD, _csv(data, fold_of, softmax(logits), dataset.classes))
-    low, high = found.range
+    run.write_table(OUT_OF_FOLD, _table(data, fold_of, softmax(logits), dataset.classes))
+    ends = TOO_FEW if accuracy.interval is None else f"95 % interval {' to '.join(map(decimal, accuracy.interval))}"
     on_event(
         Note(
             f"Cross-validation, {config.cv} folds of {found.pictures} pictures, head on pretrained features: "
-            f"{found.mean:.4f} ({low:.4f} to {high:.4f})."
+            f"{decimal(accuracy.value, 4)} ({ends}; folds {' to '.join(map(decimal, found.range))})."
         )
     )
     return found
@@ -114,13 +117,9 @@ def out_of_fold(
     return logits
 
 
-def _csv(
+def _table(
     data: FeatureSet, fold_of: NDArray[np.int64], probabilities: NDArray[np.float64], classes: Sequence[str]
-) -> str:
-    rows = zip(data.members, fold_of.tolist(), probabilities, strict=True)
-    return csv_text(
-        [
-            ("path", "label", "fold", *classes),
-            *((str(member.path), member.label, fold, *(f"{value:.6f}" for value in row)) for member, fold, row in rows),
-        ]
-    )
+) -> Iterator[tuple[object, ...]]:
+    yield "path", "label", "fold", *classes
+    for member, fold, row in zip(data.members, fold_of.tolist(), probabilities, strict=True):
+        yield str(member.path), member.label, fold, *(f"{value:.6f}" for value in row)
