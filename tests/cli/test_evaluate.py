@@ -100,20 +100,23 @@ def test_only_what_was_tested_is_counted(genus: Genus, own: Path, data: Path) ->
 
 @pytest.fixture(scope="module")
 def parted(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in parts, with copies of training pictures in its test part."""
+    """A folder in parts, with copies of training pictures in its validation and test parts."""
     data = tmp_path_factory.mktemp("parted") / "flowers"
     for species in SPECIES:
         for number, picture in enumerate(sorted((drawn / species).iterdir())):
             place = data / ("test" if number < 8 else "val" if number < 12 else "train") / species
             place.mkdir(parents=True, exist_ok=True)
             shutil.copy(picture, place)
-        shutil.copy(picture, data / "test" / species / "copy.jpg")
+        for part in ("val", "test"):
+            shutil.copy(picture, data / part / species / "copy.jpg")
     return data
 
 
 def test_cautions_are_about_the_numbers_beside_them(genus: Genus, parted: Path, tmp_path: Path) -> None:
     run, other = tmp_path / "run", tmp_path / "other"
     assert genus("train", parted, "--out", run, "--epochs", 2, *FAST).code == 0
+    trained = metrics(run)["provenance"]
+    assert (trained["left_out"], trained["sealed"]) == (3, 24)
     for species in SPECIES:
         (other / species).mkdir(parents=True)
         for number in range(300, 304):
@@ -124,6 +127,7 @@ def test_cautions_are_about_the_numbers_beside_them(genus: Genus, parted: Path, 
         assert "took part in no decision" in result.out
         for told in (result.out, page(folder), *metrics(folder)["cautions"]):
             assert "byte-identical" not in told
+    assert metrics(run)["provenance"] == trained
 
 
 def test_of_a_folder_in_parts_only_the_test_part_is_taken_and_that_is_said(
@@ -134,7 +138,7 @@ def test_of_a_folder_in_parts_only_the_test_part_is_taken_and_that_is_said(
     table.write_text("\n".join(["path,label,split", *rows]))
     for data in (parted, table):
         result = genus("evaluate", own, data)
-        assert f"Of {data} only its test part is taken: 27 of 93 pictures. --all-pictures takes all." in result.err
+        assert f"Of {data} only its test part is taken: 27 of 96 pictures. --all-pictures takes all." in result.err
         everything = genus("evaluate", own, data, "--all-pictures")
-        assert "on 93 pictures, " in everything.out
+        assert "on 96 pictures, " in everything.out
         assert "only its test part" not in everything.err

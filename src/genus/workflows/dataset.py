@@ -217,6 +217,11 @@ def split_hashes_in(parts: Split) -> SplitHashes:
     return SplitHashes.of(*([member.sha256 for member in parts.members(part)] for part in Part))
 
 
+def left_out_of_test(parts: Split) -> tuple[Member, ...]:
+    """The pictures of a given test part that training left out of it."""
+    return tuple(member for member in parts.left_out if member.part == Part.TEST)
+
+
 def file_hashes(paths: Iterable[Path]) -> list[str | None]:
     """The sha256 (hexadecimal) of each picture file as it is now; None where it cannot be read."""
 

@@ -17,7 +17,15 @@ from genus.evidence import SplitHashes
 from genus.predictor import Predictor
 from genus.run import Run
 from genus.types import Caution, Note, OnEvent, Part, ignore_events
-from genus.workflows.dataset import Subset, data_root, file_hashes, files_now, require_split, split_hashes_of
+from genus.workflows.dataset import (
+    Subset,
+    data_root,
+    file_hashes,
+    files_now,
+    left_out_of_test,
+    require_split,
+    split_hashes_of,
+)
 from genus.workflows.reporting.report import cautions, result_html, tell_missing_glyphs, write_evaluation, write_report
 from genus.workflows.scoring import (
     Provenance,
@@ -157,7 +165,8 @@ def _own_test_part(run: Run, bundle: Bundle, all_pictures: bool, on_event: OnEve
         raise DataError(
             f"{run.folder} was trained without a test part. Name test pictures: genus evaluate {run.folder} DATA."
         )
-    now = files_now([[member] for member in (*members, *(split.left_out if all_pictures else ()))])
+    left_out = left_out_of_test(split)
+    now = files_now([[member] for member in (*members, *(left_out if all_pictures else ()))])
     if not now.same:
         raise DataError(
             f"The test pictures of {run.folder} are no longer there, or have changed (the first: {members[0].path}). "
@@ -167,7 +176,7 @@ def _own_test_part(run: Run, bundle: Bundle, all_pictures: bool, on_event: OnEve
     for caution in told:
         on_event(Caution(caution))
     candidates = [Candidate(member.path, member.label, member.group, member.sha256) for member in now.same]
-    return _Pictures(candidates, 0 if all_pictures else len(split.left_out), told)
+    return _Pictures(candidates, 0 if all_pictures else len(left_out), told)
 
 
 def _test_part_of(data: Path, all_pictures: bool, on_event: OnEvent) -> _Pictures:

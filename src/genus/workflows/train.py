@@ -18,7 +18,7 @@ from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
 from genus.run import Result, Run
 from genus.types import Caution, Note, OnEvent, Part, RunOpened, ignore_events
-from genus.workflows.dataset import Dataset, prepare_dataset, split_hashes_in
+from genus.workflows.dataset import Dataset, left_out_of_test, prepare_dataset, split_hashes_in
 from genus.workflows.reporting.report import (
     cautions,
     result_html,
@@ -135,7 +135,7 @@ def _test(folder: Path, dataset: Dataset, compute: Compute, learnt: Learnt, on_e
     predictor = Predictor(load_bundle(folder), device=str(compute.device), workers=compute.workers)
 
     def provenance_of(kept: Sized) -> Provenance:
-        return Provenance(left_out=len(dataset.split.left_out), sealed=len(kept))
+        return Provenance(left_out=len(left_out_of_test(dataset.split)), sealed=len(kept))
 
     if learnt.features_of is None:
         return score(predictor, dataset.subset(Part.TEST), provenance_of, on_event)

@@ -26,12 +26,14 @@ def members(part: Part, **counts: int) -> list[Member]:
     ]
 
 
-def told(pictures: list[Member], rule: KnownRule | None = None) -> str:
+def told(
+    pictures: list[Member], rule: KnownRule | None = None, *, tested: list[Member] | None = None, own: bool = True
+) -> str:
     split = Split(tuple(pictures), 0)
     bundle = Bundle(tiny("vgg11"), Architecture("vgg11"), CLASSES, Preprocess(64), known_rule=rule)
-    subset = subset_of(split.members(Part.TEST), CLASSES)
+    subset = subset_of(tested or split.members(Part.TEST), CLASSES)
     return "\n".join(
-        cautions(scored(bundle, subset, Provenance(), np.eye(3, dtype=np.float32)[subset.labels], None), split)
+        cautions(scored(bundle, subset, Provenance(), np.eye(3, dtype=np.float32)[subset.labels], None), split, own=own)
     )
 
 
@@ -50,6 +52,18 @@ def test_few_pictures_uneven_classes_copies_and_no_threshold() -> None:
     assert "little is known about the class: tulip (3)." in text
     assert "110 training pictures of rose, 9 of tulip" in text
     assert "4 validation pictures cannot show an error of at most 0.05." in text
+
+
+def test_copies_count_for_the_numbers_that_rest_on_them() -> None:
+    """Not where evaluation left them out, and not for other pictures."""
+    pictures = members(Part.TRAIN, daisy=90, rose=90, tulip=90) + members(Part.TEST, daisy=40, rose=40, tulip=40)
+    copies = [Member(Path(f"copy{n}.jpg"), pictures[n].label, pictures[n].sha256, Part.TEST) for n in range(3)]
+    tested = members(Part.TEST, daisy=40, rose=40, tulip=40)
+    split = [*pictures, *copies]
+    assert "3 pictures of test are byte-identical to pictures of train" in told(split)
+    assert "1 picture of test is byte-identical to pictures of train" in told(split, tested=[*tested, copies[0]])
+    assert told(split, tested=tested) == ""
+    assert told(split, own=False) == ""
 
 
 def test_commands_that_come_next_can_be_pasted(tmp_path: Path) -> None:
