@@ -105,11 +105,7 @@ def evaluate_run(
     others = [picture for picture in pictures.candidates if picture.label not in bundle.classes]
     provenance_of = partial(_provenance, used, ours, pictures.left_out)
     scored = score(predictor, _subset(ours, bundle), provenance_of, on_event) if ours else None
-    unknown_classes = (
-        score_unknown_classes(predictor, [picture.path for picture in others], _groups(others), on_event)
-        if others
-        else None
-    )
+    unknown_classes = score_unknown_classes(predictor, [one.path for one in others], _groups(others), on_event)
     test = scored.evaluation if scored else None
     provenance = scored.provenance if scored else provenance_of([])
     if scored and (caution := shift_caution(scored)):

@@ -122,11 +122,13 @@ class UnknownClasses:
 
 def score_unknown_classes(
     predictor: Predictor, paths: Sequence[Path], groups: NDArray[np.int64], on_event: OnEvent
-) -> UnknownClasses:
+) -> UnknownClasses | None:
     """Ask ``predictor`` about pictures that belong to none of its classes; ``groups``: which of them belong together.
 
-    Raises DataError when none can be read.
+    None without pictures. Raises DataError when there are some and none can be read.
     """
+    if not paths:
+        return None
     known, kept = [], []
     for answer in predictor.answers(paths):
         if answer.logits is not None:
