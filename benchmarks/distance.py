@@ -29,8 +29,8 @@ from genus.run import Run
 from genus.types import Part, ignore_events
 from genus.workflows.dataset import prepare_dataset
 from genus.workflows.tasks.compute import choose_compute
-from genus.workflows.tasks.cross_validation import FeatureSet, feature_set
 from genus.workflows.tasks.features import open_features
+from genus.workflows.tasks.out_of_fold import FeatureSet, feature_set
 from genus.workflows.tasks.starting_point import prepare_model
 
 Features = NDArray[np.float32]

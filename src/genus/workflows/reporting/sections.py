@@ -18,7 +18,6 @@ from genus.models.backbone import count_parameters
 from genus.models.registry import MODELS
 from genus.report.content import Chart, Line
 from genus.run import BAD_FILES, LABEL_ERRORS, LEARNING_CURVE, Run
-from genus.stored import Curve
 from genus.types import EpochResult, Part
 from genus.workflows.dataset import data_root
 from genus.workflows.reporting.pictures import Answers
@@ -36,8 +35,7 @@ def charts(run: Run, answers: Answers) -> Iterator[Chart]:
     yield _reliability(answers)
     yield _risk(answers)
     yield from _training(run)
-    if curve := run.learning_curve():
-        yield _learning_curve(curve)
+    yield from _learning_curve(run)
 
 
 def _reliability(answers: Answers) -> Chart:
@@ -76,7 +74,10 @@ def _risk(answers: Answers) -> Chart:
     )
 
 
-def _learning_curve(curve: Curve) -> Chart:
+def _learning_curve(run: Run) -> Iterator[Chart]:
+    curve = run.learning_curve()
+    if curve is None:
+        return
     gain, wanted = curve.gain, curve.next_class
     between = gain.interval
     line = Line(
@@ -84,7 +85,7 @@ def _learning_curve(curve: Curve) -> Chart:
         tuple((point.pictures, point.accuracy.value) for point in curve.points),
         tuple(point.accuracy.interval for point in curve.points),
     )
-    return Chart(
+    yield Chart(
         "What would more pictures bring?",
         f"Twice as many: {100 * gain.value:+.1f} points"
         + (f" ({100 * between[0]:+.1f} to {100 * between[1]:+.1f})" if between else "")

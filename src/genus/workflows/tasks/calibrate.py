@@ -24,9 +24,9 @@ from genus.probabilities import softmax
 from genus.training.loop import Validation
 from genus.types import Caution, KnownRule, Note, OnEvent, Part
 from genus.workflows.dataset import Dataset, groups_of, stratified_sample
-from genus.workflows.tasks.cross_validation import feature_set, out_of_fold
 from genus.workflows.tasks.features import FeaturesOf
 from genus.workflows.tasks.head import Fit
+from genus.workflows.tasks.out_of_fold import feature_set, out_of_fold
 
 INDEXED = 10_000  # training pictures at most
 FOLDS = 5

@@ -18,8 +18,8 @@ from genus.run import Run
 from genus.types import OnEvent, Part
 from genus.workflows.dataset import require_split
 from genus.workflows.tasks.compute import choose_compute
-from genus.workflows.tasks.cross_validation import FeatureSet, feature_set
 from genus.workflows.tasks.features import open_features
+from genus.workflows.tasks.out_of_fold import FeatureSet, feature_set
 from genus.workflows.tasks.starting_point import prepare_model, run_of_weights
 
 FOLDS = 5

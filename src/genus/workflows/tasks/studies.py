@@ -18,8 +18,8 @@ from genus.report.figures import learning_curve_png
 from genus.run import LABEL_ERRORS, LEARNING_CURVE, LEARNING_CURVE_PNG, Run
 from genus.types import OnEvent, Part
 from genus.workflows.dataset import groups_of
-from genus.workflows.tasks.cross_validation import out_of_fold
 from genus.workflows.tasks.head import fit_like
+from genus.workflows.tasks.out_of_fold import out_of_fold
 from genus.workflows.tasks.pretrained import FOLDS, StudiedRun, open_study
 
 
