@@ -115,10 +115,12 @@ def test_what_cannot_be_studied(genus: Genus, trained: Path, drawn: Path, tmp_pa
     assert "pretrained" in genus("train", drawn, "--weights", "none", "--freeze-layers", "False", "--cv", "3").err
     assert "may have seen them" in genus("train", drawn, "--from", trained, "--cv", "3").err
     bare = shutil.copytree(trained, tmp_path / "bare")
-    (bare / "config.toml").unlink()
-    result = genus("evaluate", bare, "--learning-curve")
-    assert result.code == 5
-    assert "config.toml" in result.err
+    (bare / "config.toml").write_text('lr = "a"\n')
+    for _ in ("damaged", "gone"):
+        result = genus("evaluate", bare, "--learning-curve")
+        assert result.code == 5
+        assert "has no sound config.toml, so its pretrained weights are not known" in result.err
+        (bare / "config.toml").unlink(missing_ok=True)
     few = tmp_path / "few"
     for species in SPECIES[:2]:
         (few / species).mkdir(parents=True)

@@ -62,7 +62,12 @@ def _pretrained_config(run: Run) -> TrainConfig:
     """The options of the run; of one that goes on from others, with the weights and input size of the first of them."""
     if not run.config():
         raise ModelError(f"{run.folder} has no sound {CONFIG}, so its pretrained weights are not known.")
-    config = compose({}, file=run / CONFIG)
+    try:
+        config = compose({}, file=run / CONFIG)
+    except UsageError as error:
+        raise ModelError(
+            f"{run.folder} has no sound {CONFIG}, so its pretrained weights are not known: {error}"
+        ) from error
     parent = Run(config.from_run) if config.from_run else config.weights and run_of_weights(Path(config.weights))
     if not parent:
         return config
