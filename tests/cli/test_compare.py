@@ -100,8 +100,8 @@ def data(own: Path, drawn: Path, tmp_path: Path) -> Path:
 
 
 def write_members(run: Path, new: list[dict[str, Any]]) -> None:
-    split = json.loads((run / "split.json").read_text())
-    (run / "split.json").write_text(json.dumps({**split, "members": new}))
+    with changed_split(run) as members:
+        members[:] = new
 
 
 def test_a_file_counts_while_it_has_the_bytes_of_the_split(genus: Genus, own: Path, data: Path, tmp_path: Path) -> None:
