@@ -580,7 +580,7 @@ def test_the_own_split_is_taken_under_whatever_name(tmp_path: Path, name: str) -
     assert catalog.notes == (f"Columns of {tmp_path}/photos.CSV taken: {taken}.",)
 
 
-@pytest.mark.parametrize("name", ["vehicle", "fold", "is_blue", "patient_id"])
+@pytest.mark.parametrize("name", ["vehicle", "id", "fold", "is_blue", "patient_id"])
 def test_columns_that_say_nothing_of_the_split_are_named(tmp_path: Path, name: str) -> None:
     catalog = scan(
         table(tmp_path, f",path,label,{name},\n0,a.jpg,cat,train,\n".replace("train", "1") + "1,b.jpg,dog,2,")

@@ -55,7 +55,8 @@ class Columns:
 
     def cautions(self, table: Path) -> Iterator[str]:
         """On a column that may say which pictures belong together."""
-        if "group" not in self.places and (found := [name for name in self.unused if _plain(name) in _PERHAPS_GROUP]):
+        found = [name for name in self.unused if _plain(name) in _PERHAPS_GROUP.split()]
+        if found and "group" not in self.places:
             yield (
                 f"'{found[0]}' of {table} is not used. If pictures with the same value belong together, call this "
                 "column 'group': they then stay in one part of the data."
