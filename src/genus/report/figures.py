@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CURVE_INCHES = (3.3, 2.7)
+CURVE_PLACES = {"left": 0.06, "right": 0.98, "bottom": 0.16, "top": 0.88, "wspace": 0.25}
 FEW_EPOCHS = 20  # up to so many are shown as dots on the line
 NAMED = 12  # classes at most, at the ends of their lines
 ANSWERS_IN_A_ROW = 3
@@ -75,8 +76,9 @@ def curves_figure(history: Sequence[EpochResult], best: int | None) -> "Figure":
     validated = any(result.val_accuracy is not None for result in history)
     panels = [_draw_losses, _draw_accuracy, _draw_rate] if validated else [_draw_losses, _draw_rate]
     width, height = CURVE_INCHES
-    figure = Figure(figsize=(width * len(panels), height), layout="constrained")
-    for axes, draw in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+    figure = Figure(figsize=(width * len(panels), height))
+    row = figure.subplots(1, len(panels), squeeze=False, gridspec_kw=CURVE_PLACES)[0]
+    for axes, draw in zip(row, panels, strict=True):
         draw(axes, history, best)
         _label_epochs(axes, history)
         if best is not None:
