@@ -75,5 +75,5 @@ def test_an_interval_is_certain_of_nothing_that_it_leaves_open() -> None:
         "at most 3",
         "between 0 and 3",
     ]
-    assert percent_between(0.9981, 0.99999) == "99.8–>99.9\u00a0%"
+    assert percent_between(0.9981, 0.99999) == "99.8 to >99.9\u00a0%"
     assert percent_between(None, None) == "too few groups for an interval"

@@ -65,8 +65,11 @@ def of_hundred(share: float) -> str:
 
 
 def percent_between(low: float | None, high: float | None) -> str:
-    """The ends of an interval (0..1) in percent, or why there is none: ``89.3–97.1 %``, ``99.8–>99.9 %``."""
-    return TOO_FEW if low is None or high is None else f"{_rounded(low, 100, 1)}–{percent(high)}"
+    """The ends of an interval (0..1) in percent, or why there is none: ``89.3–97.1 %``, ``99.8 to >99.9 %``."""
+    if low is None or high is None:
+        return TOO_FEW
+    first, last = _rounded(low, 100, 1), percent(high)
+    return f"{first}{' to ' if {'<', '>'} & {*first, *last} else '–'}{last}"
 
 
 def of_hundred_between(low: float, high: float) -> str:
