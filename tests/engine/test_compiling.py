@@ -22,9 +22,17 @@ BATCH = pictures(8)
 compiling = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch importing its own compiler
 
 
+def compile_by(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels take a minute to make the first time, and are torch's own part: "aot_eager" does all but these."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+
+
 @compiling
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "swin_tiny"])
-def test_the_compiled_network_says_the_same(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "backend"), [("efficientnet_lite0", "aot_eager"), ("swin_tiny", "aot_eager"), ("vgg11", "inductor")]
+)
+def test_the_compiled_network_says_the_same(name: str, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_by(backend, monkeypatch)
     engine = TorchEngine(network(name), Preprocess(48), CPU)
     expected = engine(PIXELS)
     engine.compile()
@@ -54,10 +62,10 @@ def test_batches_of_every_length_are_compiled_once(monkeypatch: pytest.MonkeyPat
 
 
 @compiling
-def test_a_compiled_step_has_the_same_gradients() -> None:
-    model = to_device(
-        tiny("swin_tiny", drop_path=0.0), CPU
-    )  # what stochastic depth leaves out differs from step to step
+def test_a_compiled_step_has_the_same_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_by("aot_eager", monkeypatch)
+    model = tiny("swin_tiny", drop_path=0.0)  # what stochastic depth leaves out differs from step to step
+    to_device(model, CPU)
     step = step_for(RECIPE)
 
     def gradients() -> tuple[float, list[Tensor]]:

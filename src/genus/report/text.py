@@ -109,5 +109,5 @@ def _columns(character: str) -> int:
 
 def _visible(character: str) -> str:
     if unicodedata.category(character) == "Zs":
-        return " "
+        return character if character == "\u00a0" else " "  # that of "5 %" keeps the line together
     return character if character.isprintable() else character.encode("unicode_escape").decode()
