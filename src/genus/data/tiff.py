@@ -39,18 +39,8 @@ _DIFFERENCES, _FLOAT_DIFFERENCES = 2, 3
 _KINDS = {1: "u", 2: "i", 3: "f"}
 _MAX_TILE = 2**26
 _MAX_TAGS, _MAX_NUMBERS = 4096, 2**20
-_TYPES = {
-    1: "B",
-    2: "B",
-    3: "H",
-    4: "I",
-    6: "b",
-    7: "B",
-    8: "h",
-    9: "i",
-    13: "I",
-    16: "Q",
-}  # numbers of TIFF: of struct
+_TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q"}
+"""Types of numbers: TIFF's number -> the letter of struct."""
 
 
 @dataclass(frozen=True, slots=True)
