@@ -11,6 +11,7 @@ from genus.report.text import (
     printable,
     shorten,
     shorten_all,
+    span,
     whole_percent,
 )
 
@@ -76,4 +77,5 @@ def test_an_interval_is_certain_of_nothing_that_it_leaves_open() -> None:
         "between 0 and 3",
     ]
     assert percent_between(0.9981, 0.99999) == "99.8 to >99.9\u00a0%"
+    assert [span("0.801", last, "-") for last in ("0.980", ">0.999")] == ["0.801-0.980", "0.801 to >0.999"]
     assert percent_between(None, None) == "too few groups for an interval"

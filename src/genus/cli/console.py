@@ -23,7 +23,7 @@ from rich.progress import (
 
 from genus import types
 from genus.cli.terminal import Stderr, one_terminal, say, shown, visible
-from genus.report.text import decimal, percent
+from genus.report.text import decimal, percent, span
 from genus.types import Caution, EpochResult, Event, Note, Prediction, RunOpened
 
 if TYPE_CHECKING:
@@ -179,7 +179,10 @@ def show_evaluation(test: "Evaluation | None", sentence: str, cautions: Sequence
 
 def ends(estimate: "Estimate", write: Callable[[float], str] = decimal, between: str = " to ") -> str:
     """Both ends of the interval by ``write``, with ``between`` them; where there is none, why."""
-    return between.join(map(write, estimate.interval)) if estimate.interval else "too few groups"
+    if estimate.interval is None:
+        return "too few groups"
+    low, high = map(write, estimate.interval)
+    return span(low, high, between)
 
 
 def plain_percent(share: float) -> str:

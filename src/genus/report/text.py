@@ -68,8 +68,12 @@ def percent_between(low: float | None, high: float | None) -> str:
     """The ends of an interval (0..1) in percent, or why there is none: ``89.3–97.1 %``, ``99.8 to >99.9 %``."""
     if low is None or high is None:
         return TOO_FEW
-    first, last = _rounded(low, 100, 1), percent(high)
-    return f"{first}{' to ' if {'<', '>'} & {*first, *last} else '–'}{last}"
+    return span(_rounded(low, 100, 1), percent(high))
+
+
+def span(first: str, last: str, dash: str = "–") -> str:
+    """From ``first`` to ``last``: ``0.8–0.9``, but ``0.8 to >0.999``, which a dash would make an arrow."""
+    return f"{first}{' to ' if {'<', '>'} & {*first, *last} else dash}{last}"
 
 
 def of_hundred_between(low: float, high: float) -> str:
@@ -109,5 +113,5 @@ def _columns(character: str) -> int:
 
 def _visible(character: str) -> str:
     if unicodedata.category(character) == "Zs":
-        return character if character == "\u00a0" else " "  # that of "5 %" keeps the line together
+        return " "
     return character if character.isprintable() else character.encode("unicode_escape").decode()
