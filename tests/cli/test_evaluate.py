@@ -142,3 +142,20 @@ def test_of_a_folder_in_parts_only_the_test_part_is_taken_and_that_is_said(
         everything = genus("evaluate", own, data, "--all-pictures")
         assert "on 96 pictures, " in everything.out
         assert "only its test part" not in everything.err
+
+
+def test_groups_that_share_a_file_are_one(genus: Genus, own: Path, tmp_path: Path) -> None:
+    """As in training: of three plants two share a photo, which lies apart from them once more."""
+    data = tmp_path / "plants"
+    data.mkdir()
+    for number in range(6):
+        draw("rose", 400 + number, size=80).save(data / f"{number}.jpg")
+    for name in ("copy.jpg", "apart.jpg"):
+        shutil.copy(data / "0.jpg", data / name)
+    plants = {"0": "fern", "1": "fern", "copy": "moss", "2": "moss", "apart": "", "3": "ivy", "4": "ivy", "5": ""}
+    rows = [f"{name}.jpg,rose,{plant}" for name, plant in plants.items()]
+    (data / "table.csv").write_text("\n".join(["path,label,group", *rows]))
+    result = genus("evaluate", own, data / "table.csv")
+    assert result.code == 0, result.err
+    (folder,) = own.glob("evaluate-*")
+    assert (metrics(folder)["test"]["n"], metrics(folder)["test"]["groups"]) == (8, 3)

@@ -107,7 +107,11 @@ def split(
     of a training or validation picture, and, in a given validation part, of a training picture.
     Raises DataError for a class without training pictures.
     """
-    inspected = _with_joined_groups(inspected)
+    groups_now = join_groups([item.sha256 for item in inspected], [item.picture.group for item in inspected])
+    inspected = [
+        replace(item, picture=replace(item.picture, group=group))
+        for item, group in zip(inspected, groups_now, strict=True)
+    ]
     wanted = tuple(part for part in (Part.TEST, Part.VAL) if all(item.picture.part != part for item in inspected))
     ancestor_parts = [ancestors.part_of(item.sha256) if ancestors else None for item in inspected]
     decided = [part in (Part.TRAIN, Part.VAL) for part in ancestor_parts]
@@ -181,8 +185,11 @@ def _kept_part(item: Inspected, wanted: Sequence[Part]) -> Part | None:
     return None if part == Part.TRAIN and wanted else part
 
 
-def _with_joined_groups(inspected: Sequence[Inspected]) -> list[Inspected]:
-    """The same pictures; groups that share a file have one name, and copies outside of any group belong to it, too."""
+def join_groups(contents: Sequence[str], groups: Sequence[str | None]) -> list[str | None]:
+    """The group of each picture, of which ``contents`` names the bytes and ``groups`` the group that the user gave.
+
+    Groups that share a file get the first of their names, and copies outside of any group belong to it, too.
+    """
     joined: dict[str, str] = {}  # a name -> one that comes before it, of the same group
 
     def first_name(group: str) -> str:
@@ -191,16 +198,11 @@ def _with_joined_groups(inspected: Sequence[Inspected]) -> list[Inspected]:
         return group
 
     of_content: dict[str, str] = {}
-    for item in inspected:
-        if group := item.picture.group:
-            first, *others = sorted({first_name(group), first_name(of_content.setdefault(item.sha256, group))})
+    for content, group in zip(contents, groups, strict=True):
+        if group:
+            first, *others = sorted({first_name(group), first_name(of_content.setdefault(content, group))})
             joined.update(dict.fromkeys(others, first))
-    groups = [of_content.get(item.sha256) for item in inspected]
-    return [
-        item if group in (None, item.picture.group) and group not in joined
-        else replace(item, picture=replace(item.picture, group=first_name(str(group))))
-        for item, group in zip(inspected, groups, strict=True)
-    ]  # fmt: skip
+    return [first_name(of_content[content]) if content in of_content else None for content in contents]
 
 
 def _without_copies(pictures: Sequence[Member]) -> tuple[list[Member], list[Member]]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from genus.bundle import Bundle, load_bundle
 from genus.data.folder import scan
+from genus.data.split import join_groups
 from genus.errors import DataError, UsageError, plural
 from genus.evaluation.learning_curve import LearningCurve
 from genus.evaluation.metrics import Evaluation
@@ -247,6 +248,8 @@ def _subset(pictures: Sequence[Candidate], bundle: Bundle) -> Subset:
 
 
 def _groups(pictures: Sequence[Candidate]) -> NDArray[np.int64]:
-    """A number for each picture, the same for those of one group; copies of one file are a group."""
-    units = [picture.group or picture.sha256 or str(picture.path) for picture in pictures]
+    """A number for each picture, the same for those that stay together (see ``data.split``)."""
+    contents = [picture.sha256 or str(picture.path) for picture in pictures]
+    groups = join_groups(contents, [picture.group for picture in pictures])
+    units = [group or content for group, content in zip(groups, contents, strict=True)]
     return np.unique(units, return_inverse=True)[1].astype(np.int64)
