@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from genus.data.loader import Pixels, fill
 from genus.engine.device import autocast
@@ -126,9 +126,13 @@ def without_batch_norm(network: nn.Module) -> nn.Module:
         return network
     folded = copy.deepcopy(network)
     for part in folded.modules():
-        for convolution, norm in _pairs(part):
-            setattr(part, convolution, fuse_conv_bn_eval(getattr(part, convolution), getattr(part, norm)))
-            setattr(part, norm, nn.Identity())
+        for name, name_of_norm in _pairs(part):
+            convolution, norm = getattr(part, name), getattr(part, name_of_norm)
+            convolution.weight, convolution.bias = fuse_conv_bn_weights(
+                convolution.weight, convolution.bias,
+                norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias,
+            )  # fmt: skip
+            setattr(part, name_of_norm, nn.Identity())
     return folded
 
 

@@ -121,6 +121,7 @@ def to_png(figure: "Figure") -> bytes:
         bbox_inches=figure.get_tightbbox().padded(MARGIN) if placed else "tight",
         pad_inches=MARGIN,
         metadata={"Software": None},
+        pil_kwargs={"compress_level": 4},  # half the time of 6, the default, for photos a twelfth larger
     )
     return out.getvalue()
 
