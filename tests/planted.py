@@ -18,6 +18,8 @@ SIDE, TILE = 128, 32
 TILED = 1
 """The class of the pictures with a tile."""
 
+STEPS = {"swin_tiny": 100, "vit_tiny_patch16": 60, "vgg11_bn": 60}
+
 FAMILIES: dict[str, dict[str, Any]] = {
     "swin_tiny": {"dim": 12, "depths": (1, 2), "num_heads": (1, 2), "window": 4},
     "vit_tiny_patch16": {"dim": 32, "depth": 4, "num_heads": 2, "image_size": SIDE, "pool": "token+mean"},
@@ -60,7 +62,7 @@ def taught(name: str) -> Backbone:
         list(fit_linear(model.head, Examples(features.numpy(), labels.numpy()), None))
         return model
     optimiser = torch.optim.AdamW(module(model).parameters(), lr=3e-3)
-    for step in range(100):
+    for step in range(STEPS[name]):
         pictures, labels, _ = planted(16, step)
         loss = F.cross_entropy(model(pictures), labels)
         optimiser.zero_grad()

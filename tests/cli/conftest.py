@@ -1,5 +1,6 @@
 import contextlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,17 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / species).mkdir(parents=True)
         for number in range(30):
             draw(species, number, size=80).save(root / species / f"{number:02d}.jpg")
+    return root
+
+
+@pytest.fixture(scope="session")
+def few(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first ten drawings of each species, for what takes long with each picture."""
+    root = tmp_path_factory.mktemp("data") / "few"
+    for species in SPECIES:
+        (root / species).mkdir(parents=True)
+        for picture in sorted((drawn / species).iterdir())[:10]:
+            shutil.copy(picture, root / species)
     return root
 
 

@@ -34,7 +34,7 @@ def half_grey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data") / "flowers"
     for species in SPECIES:
         (root / species).mkdir(parents=True)
-        for number in range(30):
+        for number in range(20):
             picture = draw(species, number, size=80)
             if number % 2:
                 picture.convert("L").save(root / species / f"{number:02d}.png")

@@ -71,17 +71,17 @@ def test_learning_curve(genus: Genus, trained: Path, tmp_path: Path) -> None:
         assert picture.width > 1000
 
 
-def test_a_tuned_network_is_not_asked(genus: Genus, drawn: Path, tmp_path: Path) -> None:
+def test_a_tuned_network_is_not_asked(genus: Genus, few: Path, tmp_path: Path) -> None:
     """After full training, the study's features are those of the pretrained network: the same as for a frozen run."""
     numbers = []
     for name, flags in (("frozen", []), ("full", ["--freeze-layers", "False"])):
         run = tmp_path / name
-        assert genus("train", drawn, "--out", run, "--epochs", "1", "--lr", "1e-3", *flags, *FAST).code == 0
+        assert genus("train", few, "--out", run, "--epochs", "1", "--lr", "1e-3", *flags, *FAST).code == 0
         assert genus("evaluate", run, "--learning-curve").code == 0
         numbers.append(json.loads((run / "learning_curve.json").read_text())["points"])
     assert numbers[0] == numbers[1]
     again = tmp_path / "again"
-    assert genus("train", drawn, "--out", again, "--epochs", "1", "--lr", "1e-3", "--from", tmp_path / "full").code == 0
+    assert genus("train", few, "--out", again, "--epochs", "1", "--lr", "1e-3", "--from", tmp_path / "full").code == 0
     assert genus("evaluate", again, "--learning-curve").code == 0
     assert json.loads((again / "learning_curve.json").read_text())["points"] == numbers[0]
 

@@ -115,10 +115,10 @@ def test_tutorials_layout_and_command_line(
     assert json.loads((run / "metrics.json").read_text())["test"]["n"] == 18
 
 
-def test_full_training_learns_and_keeps_best_and_last(genus: Genus, drawn: Path, tmp_path: Path) -> None:
+def test_full_training_learns_and_keeps_best_and_last(genus: Genus, few: Path, tmp_path: Path) -> None:
     out = tmp_path / "full"
     flags = ["--freeze-layers", "False", "--epochs", 3, "--lr", "1e-3", "--augment", "strong", "--class-weights"]
-    result = genus("train", drawn, "--out", out, *flags, *FAST)
+    result = genus("train", few, "--out", out, *flags, *FAST)
     assert result.code == 0, result.err
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["train_loss"] < lines[0]["train_loss"]
@@ -129,37 +129,37 @@ def test_full_training_learns_and_keeps_best_and_last(genus: Genus, drawn: Path,
 
 
 def test_reading_in_processes_trains_the_same_weights(
-    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a training on a graphics card reads."""
     flags = {"freeze_layers": False, "epochs": 1, "augment": "strong", "model": "efficientnet_lite0", "image_size": 64}
     weights = []
-    for processes in (0, 2):
+    for processes in (0, 1):
         monkeypatch.setattr(
             "genus.workflows.train.choose_compute",
             lambda config, paths, count=processes: replace(choose_compute(config, paths), processes=count),
         )
-        run = package.train(drawn, out=tmp_path / str(processes), on_event=ignore_events, **flags).run
+        run = package.train(few, out=tmp_path / str(processes), on_event=ignore_events, **flags).run
         weights.append((run / "model.safetensors").read_bytes())
     assert weights[0] == weights[1]
 
 
-def test_interrupted_training_resumes_to_the_same_weights(genus: Genus, drawn: Path, tmp_path: Path) -> None:
+def test_interrupted_training_resumes_to_the_same_weights(genus: Genus, few: Path, tmp_path: Path) -> None:
     """Killed after the first epoch, continued: the same model as without the kill."""
     flags = ["--freeze-layers", "False", "--epochs", 2, *FAST]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert genus("train", drawn, "--out", whole, *flags).code == 0
-    command = [sys.executable, "-m", "genus", "train", drawn, "--out", killed, *map(str, flags)]
+    assert genus("train", few, "--out", whole, *flags).code == 0
+    command = [sys.executable, "-m", "genus", "train", few, "--out", killed, *map(str, flags)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (killed / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    again = genus("train", drawn, "--out", killed, *flags)
+    again = genus("train", few, "--out", killed, *flags)
     assert again.code == 2
     assert "--resume" in again.err
-    resumed = genus("train", drawn, "--out", killed, *flags, "--resume")
+    resumed = genus("train", few, "--out", killed, *flags, "--resume")
     assert resumed.code == 0, resumed.err
     assert "Going on after epoch" in resumed.err
     told = [[json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()] for run in (whole, killed)]
@@ -168,15 +168,15 @@ def test_interrupted_training_resumes_to_the_same_weights(genus: Genus, drawn: P
     assert (whole / "model.safetensors").read_bytes() == (killed / "model.safetensors").read_bytes()
 
 
-def test_resume_without_a_checkpoint_starts_anew_and_says_so(genus: Genus, drawn: Path, tmp_path: Path) -> None:
+def test_resume_without_a_checkpoint_starts_anew_and_says_so(genus: Genus, few: Path, tmp_path: Path) -> None:
     """Killed before the end of its first epoch. Where there is no run at all, the name was mistyped."""
-    command = ["train", drawn, "--out", tmp_path / "r", "--resume", "--no-freeze-layers", "--epochs", 1, *FAST]
+    command = ["train", few, "--out", tmp_path / "r", "--resume", "--no-freeze-layers", "--epochs", 1, *FAST]
     mistyped = genus(*command)
     assert mistyped.code == 2
     assert f"There is no run in {tmp_path / 'r'} to go on with" in mistyped.err
     assert not (tmp_path / "r").exists()
     options = {"freeze_layers": False, "epochs": 1, "model": "efficientnet_lite0", "image_size": 64, "device": "cpu"}
-    Run(tmp_path / "r").write_config(TrainConfig(data=drawn, **options))
+    Run(tmp_path / "r").write_config(TrainConfig(data=few, **options))
     result = genus(*command)
     assert result.code == 0, result.err
     assert "there is no checkpoint yet; training starts anew" in result.err
@@ -203,9 +203,9 @@ def test_earlier_split_is_binding(genus: Genus, trained: Path, drawn: Path, tmp_
     assert sides[0] == sides[1]
 
 
-def test_minutes_fit_the_epochs(genus: Genus, drawn: Path, tmp_path: Path) -> None:
+def test_minutes_fit_the_epochs(genus: Genus, few: Path, tmp_path: Path) -> None:
     flags = ["--freeze-layers", "False", "--epochs", 10_000, "--minutes", 0.05]
-    result = genus("train", drawn, "--out", tmp_path / "r", *flags, *FAST)
+    result = genus("train", few, "--out", tmp_path / "r", *flags, *FAST)
     assert result.code == 0, result.err
     assert "of 10000 epochs" in result.err
     stored = tomllib.loads((tmp_path / "r/config.toml").read_text())

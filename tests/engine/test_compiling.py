@@ -27,13 +27,27 @@ def compile_by(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
 
 
+def small() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+
+
 @compiling
 @pytest.mark.parametrize(
-    ("name", "backend"), [("efficientnet_lite0", "aot_eager"), ("swin_tiny", "aot_eager"), ("vgg11", "inductor")]
+    ("make", "backend"),
+    [
+        (partial(network, "efficientnet_lite0"), "aot_eager"),
+        (partial(network, "swin_tiny"), "aot_eager"),
+        (small, "inductor"),
+    ],
+    ids=["efficientnet_lite0", "swin_tiny", "kernels"],
 )
-def test_the_compiled_network_says_the_same(name: str, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_compiled_network_says_the_same(
+    make: Callable[[], nn.Module], backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compile_by(backend, monkeypatch)
-    engine = TorchEngine(network(name), Preprocess(48), CPU)
+    engine = TorchEngine(make().eval(), Preprocess(48), CPU)
     expected = engine(PIXELS)
     engine.compile()
     assert engine.name.endswith("compiled")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import SwinConfig, SwinForImageClassification
+from torch import nn
 
 from genus.models.layouts import LAYOUTS
 from genus.models.swin import (
@@ -23,7 +23,9 @@ from tests.models.closeness import assert_equal, outputs_of, randomise
 TRANSFORMERS = next(layout for layout in LAYOUTS["Swin"] if layout.name == "transformers")
 
 
-def pair(window: int) -> tuple[Swin, SwinForImageClassification]:
+def pair(window: int) -> tuple[Swin, nn.Module]:
+    from transformers import SwinConfig, SwinForImageClassification  # seconds, for which not every process has to wait
+
     config = SwinConfig(
         num_labels=5,
         embed_dim=12,

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import Dinov2Config, Dinov2ForImageClassification, ViTConfig, ViTForImageClassification
+from torch import nn
 
 from genus.models.layouts import LAYOUTS
 from genus.models.vit import ViT, resize_position_table
@@ -12,7 +12,9 @@ TRANSFORMERS = next(layout for layout in LAYOUTS["ViT"] if layout.name == "trans
 SMALL = {"num_hidden_layers": 3, "num_attention_heads": 2, "hidden_size": 32, "num_labels": 5}
 
 
-def pair(image_size: int) -> tuple[ViT, ViTForImageClassification]:
+def pair(image_size: int) -> tuple[ViT, nn.Module]:
+    from transformers import ViTConfig, ViTForImageClassification  # seconds, for which not every process has to wait
+
     config = ViTConfig(**SMALL, image_size=image_size, patch_size=8, intermediate_size=128, layer_norm_eps=1e-6)
     theirs = ViTForImageClassification(config).eval()
     randomise(theirs)
@@ -41,6 +43,8 @@ def test_every_stage_logits_and_gradients_equal_transformers(size: int) -> None:
 
 @pytest.mark.parametrize("size", [28, 42])
 def test_dinov2_with_layer_scale_and_both_poolings_equals_transformers(size: int) -> None:
+    from transformers import Dinov2Config, Dinov2ForImageClassification
+
     config = Dinov2Config(**SMALL, image_size=size, patch_size=14, mlp_ratio=4)
     theirs = Dinov2ForImageClassification(config).eval()
     randomise(theirs)

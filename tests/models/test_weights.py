@@ -10,14 +10,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from transformers import (
-    ConvNextConfig,
-    ConvNextForImageClassification,
-    SwinConfig,
-    SwinForImageClassification,
-    Swinv2Config,
-    Swinv2ForImageClassification,
-)
 
 from genus.errors import ModelError
 from genus.models.backbone import module
@@ -173,6 +165,8 @@ def test_every_layout_loads_into_the_same_model(layout: str, make, foreign, suff
 @pytest.mark.parametrize("short_names", [True, False])
 def test_published_transformers_swin_layouts(short_names: bool, tmp_path: Path) -> None:
     """transformers 5 names its tensors anew in memory; the files on the hub carry the old names."""
+    from transformers import SwinConfig, SwinForImageClassification
+
     config = SwinConfig(num_labels=5, embed_dim=8, depths=[2, 2, 2, 2], num_heads=[1, 1, 2, 2], window_size=4)
     theirs = SwinForImageClassification(config).eval()
     randomise(theirs)
@@ -336,6 +330,13 @@ def test_the_model_that_a_file_fits_is_named(name: str, chosen: str, tmp_path: P
 
 
 def test_networks_that_genus_does_not_have_are_named(tmp_path: Path) -> None:
+    from transformers import (
+        ConvNextConfig,
+        ConvNextForImageClassification,
+        Swinv2Config,
+        Swinv2ForImageClassification,
+    )
+
     config = {"embed_dim": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 1, 1]}
     for theirs, name in (
         (Swinv2ForImageClassification(Swinv2Config(**config, window_size=4)), "a SwinV2"),
