@@ -31,6 +31,7 @@ from genus.errors import GenusError, ModelError
 from genus.evidence import Evidence, Index, SplitHashes
 from genus.files import atomic, move, remove
 from genus.models.backbone import Backbone, module
+from genus.models.checkpoint import TRAINED_HERE
 from genus.types import KnownRule, Preprocess
 
 TENSORS = "model.safetensors"
@@ -74,7 +75,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     Raises MachineError, and ValueError for what ``load_bundle`` would refuse.
     """
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in module(bundle.model).state_dict().items()}
-    contents = {"tensors_sha256": save_tensors(state, metadata={"format": "pt"})}
+    contents = {"tensors_sha256": save_tensors(state, metadata=TRAINED_HERE)}
     if bundle.index:
         features = torch.from_numpy(bundle.index.features).half().numpy()
         contents["index_sha256"] = save_arrays({"features": features, "pictures": bundle.index.pictures})

@@ -163,6 +163,11 @@ def test_the_weights_of_a_run_are_no_pretrained_weights(
     result = genus("train", drawn, "--weights", trained / "model.safetensors", "--out", tmp_path / "run", *FAST)
     assert result.code == 2
     assert f"--from {trained}" in result.err
+    copy = shutil.copy(trained / "model.safetensors", tmp_path / "copy.safetensors")
+    result = genus("train", drawn, "--weights", copy, "--out", tmp_path / "run", *FAST)
+    assert result.code == 5
+    assert "comes from a run of genus, but lies outside of its folder" in result.err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
@@ -24,6 +24,10 @@ from genus.models.layouts import State
 MOST_NESTED = 5
 LARGEST_HEADER = 100_000_000  # bytes; safetensors reads none that is larger
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+
+TRAINED_HERE = {"trained_by": "genus"}
+"""The metadata of the weights that genus has trained: they have seen somebody's pictures. One entry: safetensors writes
+several in any order, and the same training is to give the same file."""
 
 _WRAPPER = re.compile(r"(?:^|(?<=\.))(?:module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 """Parts of a tensor's name that come from what a model was wrapped in: DataParallel, torch.compile, FSDP."""
@@ -58,6 +62,15 @@ _FOREIGN = (
     (rb"\x93NUMPY|GGUF", "no file of PyTorch weights. Convert it first"),
     (rb"\xff\xd8\xff|\x89PNG|GIF8", "a picture"),
 )
+
+
+def trained_here(path: Path) -> bool:
+    """Has genus trained the weights in this file? No for what is no safetensors file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("trained_by") == TRAINED_HERE["trained_by"]
+    except (OSError, SafetensorError):
+        return False
 
 
 def read_checkpoint(path: Path) -> dict[str, State]:

@@ -16,6 +16,7 @@ from genus.config import MEASURED, TrainConfig
 from genus.engine.torch_engine import WORTH_COMPILING, compile_or_leave
 from genus.errors import ModelError
 from genus.files import WriteBehind, atomic
+from genus.models.checkpoint import TRAINED_HERE
 from genus.run import BEST, CHECKPOINT, LAST, Run
 from genus.training.head import balanced_class_weights
 from genus.training.loop import FineTuneRecipe, LabelledBatch, State, Step, Validation, begin, fit
@@ -186,4 +187,4 @@ def _save_epoch(taken: Snapshot, run: Run, improved: bool) -> None:
 
 def _save_weights(weights: dict[str, Tensor], path: Path) -> None:
     with atomic(path) as temporary:
-        temporary.write_bytes(save(weights))
+        temporary.write_bytes(save(weights, metadata=TRAINED_HERE))

@@ -13,6 +13,7 @@ from genus.errors import GenusError, MachineError, ModelError, UsageError, insta
 from genus.evidence import SplitHashes
 from genus.models import registry
 from genus.models.backbone import Backbone, replace_head
+from genus.models.checkpoint import trained_here
 from genus.models.registry import TIMM_PREFIX
 from genus.models.sources import availability, fetch, hub_answers
 from genus.models.weights import load_weights
@@ -123,9 +124,14 @@ def _ancestors_by_weights(path: Path, on_event: OnEvent) -> SplitHashes | None:
     None for any other file.
 
     Raises UsageError for the weights of a finished run: only ``--from`` keeps its pictures on their sides; ModelError
-    where it is not known any more who took part.
+    where it is not known any more who took part, as of weights copied out of a run's folder.
     """
     run = run_of_weights(path, on_event)
+    if run is None and trained_here(path):
+        raise ModelError(
+            f"{path} comes from a run of genus, but lies outside of its folder: which pictures it was trained on is "
+            "not known, so nothing could be tested. Start from the run: --from RUN, or --weights of a file in it."
+        )
     if run is None:
         return None
     if (run / DESCRIPTION).exists():
