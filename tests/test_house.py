@@ -38,6 +38,7 @@ WITHIN_LAYER = {  # the only edges inside a layer: from a module, or a file of d
     "run": "config stored",
     "data.augment": "data.decode data.preprocess",
     "data.bmp": "data.colour",
+    "data.checks": "data.loader data.preprocess",
     "data.columns": "data.formats data.layout",
     "data.decode": "data.colour data.formats data.preprocess data.readers",
     "data.find": "data.formats",
@@ -66,6 +67,7 @@ WITHIN_LAYER = {  # the only edges inside a layer: from a module, or a file of d
     "workflows.train": "workflows.dataset workflows.reporting workflows.scoring workflows.tasks",
 }
 ROOMS = {  # inside these, a file imports only from those before it
+    "data.checks": "alignment candidates near_copies",
     "workflows.tasks": "compute starting_point features fine_tune head full partial out_of_fold cross_validation "
     "calibrate pretrained studies learning",
     "workflows.reporting": "explanations pictures sections words report",

@@ -1,0 +1,75 @@
+"""Near copies: the same photo once more, re-encoded, resized, brightened, grey, cropped, mirrored, slightly turned,
+framed or written on."""
+
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from PIL import Image
+
+from genus.data.checks.alignment import Thumbnails, same_photo, thumbnail
+from genus.data.checks.candidates import Pairs
+from genus.data.loader import chunks, in_threads
+from genus.errors import PictureError
+
+PAIRS_AT_ONCE = 32
+THUMBNAILS_KEPT = 1024  # of 115 KB each
+
+
+def verified_pairs(
+    candidates: Pairs, load: Callable[[int], Image.Image], workers: int
+) -> Iterator[tuple[int, int, bool]]:
+    """Of each pair of ``candidates``, in their order, whether both show the same photo, seen on top of each other.
+
+    ``load`` gives a whole RGB picture by its number, in one of ``workers`` threads, or raises PictureError: then no
+    pair with it is verified.
+    """
+
+    @functools.lru_cache(THUMBNAILS_KEPT)
+    def thumbnail_of(number: int) -> Thumbnails | None:
+        try:
+            return thumbnail(load(number))
+        except PictureError:
+            return None
+
+    def look(pairs: Sequence[tuple[int, int]]) -> list[bool]:
+        found = {number: thumbnail_of(number) for pair in pairs for number in pair}
+        seen = {number: picture for number, picture in found.items() if picture}
+        place = {number: place for place, number in enumerate(seen)}
+        readable = [(first, second) for first, second in pairs if first in seen and second in seen]
+        if not readable:
+            return [False] * len(pairs)
+        verdicts = same_photo(
+            Thumbnails.joined(list(seen.values())), [(place[first], place[second]) for first, second in readable]
+        )
+        same = dict(zip(readable, verdicts, strict=True))
+        return [same.get(pair, False) for pair in pairs]
+
+    pairs = [(first, second) for first, second in candidates.tolist()]
+    for chunk, verdicts in zip(
+        chunks(pairs, PAIRS_AT_ONCE), in_threads(look, chunks(pairs, PAIRS_AT_ONCE), workers), strict=True
+    ):
+        yield from ((*pair, verdict) for pair, verdict in zip(chunk, verdicts, strict=True))
+
+
+def groups_without_chains(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, ...]]:
+    """Groups of pictures of one photo, each with the picture that stands for it first: every other is one of its
+    ``pairs``. Largest first; no picture is in two, so that a pair may be torn.
+
+    A chain, of which the ends have nothing in common, is no group: who has most partners left stands for them.
+    """
+    partners: defaultdict[int, set[int]] = defaultdict(set)
+    for first, second in pairs:
+        partners[first].add(second)
+        partners[second].add(first)
+    groups = []
+    while partners:
+        centre = min(partners, key=lambda number: (-len(partners[number]), number))
+        members = sorted(partners[centre])
+        groups.append((centre, *members))
+        for gone in (centre, *members):
+            for other in partners.pop(gone, ()):
+                partners[other].discard(gone)
+                if not partners[other]:
+                    partners.pop(other)
+    return groups
