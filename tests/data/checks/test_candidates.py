@@ -47,6 +47,13 @@ def test_pairs_by_hash_are_all_within_the_radius(hashes: np.ndarray) -> None:
     assert set(map(tuple, found.tolist())) == expected
 
 
+@pytest.mark.parametrize("bit", range(16))
+def test_one_bit_of_each_band_may_differ(bit: int) -> None:
+    hashes = np.random.default_rng(bit).integers(0, 2**63, 50).astype(np.uint64)
+    flipped = hashes ^ np.uint64(sum(1 << (16 * band + bit) for band in range(4)))
+    assert pairs_by_hash(np.concatenate((hashes, flipped))).tolist() == [[n, 50 + n] for n in range(50)]
+
+
 def test_many_at_once_are_the_same_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = np.random.default_rng(0).integers(0, 2**20, 500).astype(np.uint64)
     expected = pairs_by_hash(hashes)
