@@ -5,6 +5,8 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
+from benchmarks.timing import without_operators
+
 
 def by_cleanvision(paths: list[str]) -> set[tuple[int, int]]:
     from cleanvision import Imagelab
@@ -17,6 +19,7 @@ def by_cleanvision(paths: list[str]) -> set[tuple[int, int]]:
 
 
 def by_imagededup(paths: list[str]) -> set[tuple[int, int]]:
+    _kept = without_operators()
     from imagededup.methods import PHash
 
     hasher = PHash(verbose=False)

@@ -48,13 +48,19 @@ def machine() -> None:
 
 
 def import_timm() -> object:
-    """timm. A torch for processors alone stands beside a torchvision without compiled operators: two of them are
-    declared, in a library that the returned pair keeps alive."""
-    library = None
-    if torch.version.cuda is None:
-        library = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    """timm, and what has to be kept alive for it (see ``without_operators``)."""
+    library = without_operators()
     import timm
 
     return timm, library
+
+
+def without_operators() -> torch.library.Library | None:
+    """To be called before what imports torchvision, and kept: a torch for processors alone stands beside a torchvision
+    without compiled operators, and two of them are declared."""
+    if torch.version.cuda is not None:
+        return None
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library

@@ -39,6 +39,8 @@ def test_groups_are_no_chains(pairs: set[tuple[int, int]]) -> None:
     groups = groups_without_chains(pairs)
     members = [number for group in groups for number in group]
     assert len(members) == len(set(members))
+    sizes = [len(group) for group in groups]
+    assert sizes == sorted(sizes, reverse=True)
     for centre, *others in groups:
         assert others
         assert all(tuple(sorted((centre, other))) in pairs for other in others)

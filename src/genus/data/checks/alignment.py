@@ -132,11 +132,11 @@ def same_photo(pictures: Thumbnails, pairs: Sequence[tuple[int, int]]) -> list[b
     best = correlation.topk(PLACES, dim=1)
     found = torch.zeros(len(one), dtype=torch.bool)
     for place in range(PLACES):
-        open_ = (~found & (best.values[:, place] > CORRELATED)).nonzero()[:, 0]
-        if len(open_):
-            variant = best.indices[open_, place]
-            guess = _guess(variant, shifts[open_, variant])
-            found[open_] = _alike(pictures.take(one[open_]), pictures.take(other[open_]), guess)
+        undecided = (~found & (best.values[:, place] > CORRELATED)).nonzero()[:, 0]
+        if len(undecided):
+            variant = best.indices[undecided, place]
+            guess = _guess(variant, shifts[undecided, variant])
+            found[undecided] = _alike(pictures.take(one[undecided]), pictures.take(other[undecided]), guess)
     return found.tolist()
 
 

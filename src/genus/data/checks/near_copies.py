@@ -2,6 +2,7 @@
 framed or written on."""
 
 import functools
+import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -62,14 +63,17 @@ def groups_without_chains(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, .
     for first, second in pairs:
         partners[first].add(second)
         partners[second].add(first)
-    groups = []
-    while partners:
-        centre = min(partners, key=lambda number: (-len(partners[number]), number))
-        members = sorted(partners[centre])
-        groups.append((centre, *members))
-        for gone in (centre, *members):
-            for other in partners.pop(gone, ()):
-                partners[other].discard(gone)
-                if not partners[other]:
-                    partners.pop(other)
+    waiting = [(-len(others), number) for number, others in partners.items()]
+    heapq.heapify(waiting)
+    groups, taken = [], set[int]()
+    while waiting:
+        most, centre = heapq.heappop(waiting)
+        left = partners[centre] - taken
+        if centre in taken or not left:
+            continue
+        if len(left) < -most:  # some were taken since: others may come first now
+            heapq.heappush(waiting, (-len(left), centre))
+            continue
+        groups.append((centre, *sorted(left)))
+        taken |= {centre, *left}
     return groups

@@ -127,12 +127,13 @@ def _ancestors_by_weights(path: Path, on_event: OnEvent) -> SplitHashes | None:
     where it is not known any more who took part, as of weights copied out of a run's folder.
     """
     run = run_of_weights(path, on_event)
-    if run is None and trained_here(path):
-        raise ModelError(
-            f"{path} comes from a run of genus, but lies outside of its folder: which pictures it was trained on is "
-            "not known, so nothing could be tested. Start from the run: --from RUN, or --weights of a file in it."
-        )
     if run is None:
+        if trained_here(path):
+            raise ModelError(
+                f"{path} comes from a run of genus, but lies outside of its folder: which pictures it was trained on "
+                "is not known, so nothing could be tested. Start from the run: --from RUN, or --weights of a file in "
+                "it."
+            )
         return None
     if (run / DESCRIPTION).exists():
         raise UsageError(
