@@ -43,6 +43,7 @@ WITHIN_LAYER = {  # the only edges inside a layer: from a module, or a file of d
     "data.decode": "data.colour data.formats data.preprocess data.readers",
     "data.find": "data.formats",
     "data.folder": "data.catalog data.formats data.layout data.table data.walk",
+    "data.header": "data.bmp data.formats data.heif data.tiff",
     "data.inspect": "data.catalog data.decode data.loader",
     "data.layout": "data.formats data.walk",
     "data.loader": "data.augment",
