@@ -12,14 +12,15 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, lru_cache, partial
+from functools import partial
 from typing import Literal
 
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
-from genus.data import bmp, tiff
+from genus.data import bmp, jpeg, tiff
+from genus.data.exif import Exif, read_exif
 from genus.data.formats import HEADER_BYTES, require_picture
 from genus.data.heif import Heif
 from genus.errors import PictureError
@@ -46,12 +47,12 @@ class Header:
     """Pictures in the file: of an animation or a burst, or pages. Of the beginning of a file, at least so many."""
     orientation: int = 1
     """1..8, as EXIF numbers the ways to turn a picture upright; in HEIC and AVIF the container says it."""
-    quality: int | None = None
-    """Of a JPEG, 1..100: libjpeg quantises luminance about as coarsely at this quality. None elsewhere."""
     camera: str = ""
     """Make and model by EXIF; empty where unknown."""
     taken: datetime | None = None
     """By EXIF, on the clock of the camera."""
+    quality: int | None = None
+    """Of a JPEG, 1..100: libjpeg quantises luminance about as coarsely at this quality. None elsewhere."""
 
 
 def read_header(data: bytes) -> Header:
@@ -69,93 +70,39 @@ def read_header(data: bytes) -> Header:
     return header
 
 
-_MOST_BYTES, _MOST_CHUNKS = 2**24, 2**16  # where the search for a header ends
-
-_SEGMENT = struct.Struct(">xBH")
-_EMPTY = {0x00, 0x01, *range(0xD0, 0xDA), 0xFF}  # markers without a segment, and what is none
-_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_SCAN, _TABLES, _APP1, _APP2 = 0xDA, 0xDB, 0xE1, 0xE2
 _CHANNELS: dict[int, Colour] = {1: "grey", 3: "RGB", 4: "CMYK"}
 
 
 def _jpeg(data: bytes) -> Header:
     tables, frame, exif, frames = b"", b"", b"", 1
-    for marker, content in _segments(data):
-        if marker == _TABLES:
+    for marker, content in jpeg.segments(data):
+        if marker == jpeg.TABLES:
             tables += content
-        elif marker in _FRAME:
+        elif marker in jpeg.FRAMES:
             frame = content
-        elif marker == _APP1 and content.startswith(b"Exif\0\0"):
+        elif marker == jpeg.APP1 and content.startswith(b"Exif\0\0"):
             exif = exif or content
-        elif marker == _APP2 and content.startswith(b"MPF\0"):
-            with suppress(struct.error, PictureError):
-                frames = max(1, tiff.Tags(content[4:]).number(0xB001))
-        if marker == _SCAN or (frame and tables):
+        elif marker == jpeg.APP2 and content.startswith(b"MPF\0"):
+            frames = _pictures_of_mpo(content[4:])
+        if marker == jpeg.SCAN or (frame and tables):
             break
     bits, height, width, channels, luminance = struct.unpack_from(">BHHBxxB", frame)
-    header = Header(
-        "JPEG", width, height, bits, _CHANNELS[channels], frames=frames, quality=_quality(tables, luminance)
-    )
-    return _with_exif(header, exif)
+    quality = jpeg.quality(tables, luminance)
+    return Header("JPEG", width, height, bits, _CHANNELS[channels], False, frames, *read_exif(exif), quality)
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Marker and content of each segment of a JPEG. Raises ValueError or struct.error at the end of the data."""
-    at = 2
-    while True:
-        at = data.index(b"\xff", at, _MOST_BYTES)
-        marker, length = _SEGMENT.unpack_from(data, at)
-        if marker in _EMPTY:
-            at += 1
-        else:
-            start, at = at + 4, at + 2 + max(2, length)
-            yield marker, data[start:at]
-
-
-@lru_cache
-def _quality(tables: bytes, number: int) -> int | None:
-    """The quality for which libjpeg makes a luminance table with nearly the sum of that ``number`` in ``tables``."""
-    at = 0
-    while at < len(tables):
-        is_wide, found = divmod(tables[at], 16)
-        if found == number:
-            steps = struct.unpack_from(">64H" if is_wide else "64B", tables, at + 1)
-            total = sum(min(step, _MOST_STEPS) for step in steps)
-            return min(range(1, 101), key=lambda quality: abs(_standard_sum(quality) - total))
-        at += 129 if is_wide else 65
-    return None
-
-
-_MOST_STEPS = 255
-
-
-@cache
-def _standard_sum(quality: int) -> int:
-    """Of libjpeg's luminance table for a quality. The steps of quality 50: ITU-T T.81 (1992), table K.1."""
-    steps = (
-        *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55),
-        *(14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62),
-        *(18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
-        *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
-    )
-    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return sum(min(max((step * percent + 50) // 100, 1), _MOST_STEPS) for step in steps)
-
-
-_PNG_COLOURS: dict[int, tuple[Colour, bool]] = {
-    0: ("grey", False),
-    2: ("RGB", False),
-    3: ("palette", False),
-    4: ("grey", True),
-    6: ("RGB", True),
-}
+def _pictures_of_mpo(index: bytes) -> int:
+    with suppress(struct.error, PictureError):
+        return max(1, tiff.Tags(index).number(0xB001))
+    return 1
 
 
 def _png(data: bytes) -> Header:
     name, width, height, bits, kind = struct.unpack_from(">12x4sIIBB", data)
     if name != b"IHDR":
         raise ValueError(f"begins with {name!r}")
-    (colour, alpha), frames, exif = _PNG_COLOURS[kind], 1, b""
+    colour: Colour = "palette" if kind & 1 else "RGB" if kind & 2 else "grey"
+    alpha, frames, exif = bool(kind & 4), 1, b""
     for name, content in _chunks(data, 8, ">"):
         if name == b"tRNS":
             alpha = True
@@ -163,15 +110,15 @@ def _png(data: bytes) -> Header:
             frames = max(1, int.from_bytes(content[:4]))
         elif name == b"eXIf":
             exif = bytes(content)
-    return _with_exif(Header("PNG", width, height, bits, colour, alpha, frames), exif)
+    return Header("PNG", width, height, bits, colour, alpha, frames, *read_exif(exif))
 
 
 def _webp(data: bytes) -> Header:
     width, height, alpha, frames, exif = 0, 0, False, 0, b""
     for name, content in _chunks(data, 12, "<"):
         if name == b"VP8X":
-            width, height = (1 + int.from_bytes(content[at : at + 3], "little") for at in (4, 7))
-            alpha = bool(content[0] & 16)
+            flags, low, high, low_too, high_too = struct.unpack_from("<B3xHBHB", content)
+            width, height, alpha = 1 + (high << 16 | low), 1 + (high_too << 16 | low_too), bool(flags & 16)
         elif name == b"VP8 " and not width:
             width, height = (side & 0x3FFF for side in struct.unpack_from("<6xHH", content))
         elif name == b"VP8L" and not width:
@@ -181,7 +128,7 @@ def _webp(data: bytes) -> Header:
             frames += 1
         elif name == b"EXIF":
             exif = bytes(content)
-    return _with_exif(Header("WebP", width, height, alpha=alpha, frames=max(1, frames)), exif)
+    return Header("WebP", width, height, 8, "RGB", alpha, max(1, frames), *read_exif(exif))
 
 
 def _chunks(data: bytes, at: int, order: Literal["<", ">"]) -> Iterator[tuple[bytes, memoryview]]:
@@ -196,6 +143,7 @@ def _chunks(data: bytes, at: int, order: Literal["<", ">"]) -> Iterator[tuple[by
         at += 8 + size + (size % 2 if order == "<" else 4)
 
 
+_MOST_CHUNKS, _MOST_BYTES = 2**16, 2**22
 _GIF_BLOCK = re.compile(rb"[!,;]")
 
 
@@ -244,8 +192,8 @@ def _tiff(data: bytes) -> Header:
     tags = tiff.Tags(data)
     photometric, alpha = tiff.photometric_and_alpha(tags)
     bits = max(tags.numbers(258, 1))
-    header = Header("TIFF", tags.number(256), tags.number(257), bits, _PHOTOMETRIC[photometric], bool(alpha))
-    return _with_exif(replace(header, frames=tags.pages()), data)
+    colour, width, height = _PHOTOMETRIC[photometric], tags.number(256), tags.number(257)
+    return Header("TIFF", width, height, bits, colour, bool(alpha), tags.pages(), *read_exif(data))
 
 
 _UPRIGHT = {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}
@@ -254,22 +202,23 @@ _UPRIGHT = {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}
 
 def _heif(kind: str, data: bytes) -> Header:
     file = Heif(data)
-    shown, exif = file.shown, b""
+    shown, exif = file.shown, Exif()
     width, height = struct.unpack_from(">4xII", shown[b"ispe"])
-    if b"clap" in shown:  # what is left of it after cropping
+    if b"clap" in shown:  # only this much of it is shown
         width, wide_by, height, high_by = struct.unpack_from(">4I", shown[b"clap"])
         width, height = width // wide_by, height // high_by
     channels, bits = shown.get(b"pixi", b"\0\0\0\0\3\x08")[4:6]
-    turns = shown.get(b"irot", b"\0")[0] & 3
-    axis = shown[b"imir"][0] & 1 if b"imir" in shown else None
-    with suppress(KeyError, IndexError):
-        exif = file.exif()
     colour: Colour = "grey" if channels == 1 else "RGB"
-    header = Header(kind, width, height, bits, colour, file.has_alpha(), file.pictures())
-    return replace(_with_exif(header, exif), orientation=_UPRIGHT[axis][turns])
+    axis = shown[b"imir"][0] & 1 if b"imir" in shown else None
+    orientation = _UPRIGHT[axis][shown.get(b"irot", b"\0")[0] & 3]
+    with suppress(KeyError, IndexError):
+        exif = read_exif(file.exif())
+    alpha, frames = file.has_alpha(), file.pictures()
+    return Header(kind, width, height, bits, colour, alpha, frames, orientation, exif.camera, exif.taken)
 
 
 def _jpeg2000(data: bytes) -> Header:
+    data = data[:_MOST_BYTES]
     mode = Jpeg2KImageFile(io.BytesIO(data)).mode
     right, bottom, left, top, bits = struct.unpack_from(">8x4I18xB", data, data.index(b"\xff\x4f\xff\x51"))
     colours: dict[str, Colour] = {"L": "grey", "I": "grey", "P": "palette", "C": "CMYK"}
@@ -277,13 +226,13 @@ def _jpeg2000(data: bytes) -> Header:
     return Header("JPEG 2000", right - left, bottom - top, 1 + (bits & 127), colour, mode.endswith("A"))
 
 
-_NUMBER = rb"(?:\s|#[^\n]*\n)+(\d{1,10})"
+_NUMBER = rb"(?:\s++|#[^\n]*+\n)++(\d{1,10})(?=[\s#])"
 _PNM = re.compile(rb"P([1-6f])" + 2 * _NUMBER + rb"(?:" + _NUMBER + rb")?")
 _PNM_BITS = {b"1": 1, b"4": 1, b"f": 32}
 
 
 def _pnm(data: bytes) -> Header:
-    found = _PNM.match(data)
+    found = _PNM.match(data, 0, _MOST_BYTES)
     if not found:
         raise ValueError("no numbers")
     kind, width, height, highest = found.groups()
@@ -303,47 +252,3 @@ _READERS: dict[str, Callable[[bytes], Header]] = {
     "JPEG 2000": _jpeg2000,
     "PNM": _pnm,
 }
-_MAKE, _MODEL, _ORIENTATION, _CHANGED, _DETAILS, _TAKEN = 0x010F, 0x0110, 0x0112, 0x0132, 0x8769, 0x9003
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_TIME = re.compile(rb"(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d):(\d\d)")
-
-
-def _with_exif(header: Header, block: bytes) -> Header:
-    """With what EXIF adds, as far as it is sound."""
-    block = block.removeprefix(b"Exif\0\0")
-    if block[:4] not in _TIFF:
-        return header
-    with suppress(struct.error, PictureError):
-        tags = tiff.Tags(block)
-        orientation = tags.number(_ORIENTATION, 1)
-        header = replace(
-            header,
-            orientation=orientation if 1 <= orientation <= 8 else 1,
-            camera=_camera(_text(tags.content(_MAKE)), _text(tags.content(_MODEL))),
-            taken=_time(tags.content(_CHANGED)),
-        )
-        details = tiff.Tags(block, tags.number(_DETAILS))
-        header = replace(header, taken=_time(details.content(_TAKEN)) or header.taken)
-    return header
-
-
-def _text(content: bytes) -> str:
-    text = content[:256].partition(b"\0")[0].decode("utf-8", "ignore")
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-
-
-def _camera(make: str, model: str) -> str:
-    """``Canon EOS 5D`` of ``Canon`` and ``Canon EOS 5D``, ``Apple iPhone 12`` of ``Apple`` and ``iPhone 12``."""
-    knows_make = make and model.lower().startswith(make.split()[0].lower())
-    return (model if knows_make else f"{make} {model}")[:_MOST_LETTERS].strip()
-
-
-_MOST_LETTERS = 64
-
-
-def _time(content: bytes) -> datetime | None:
-    with suppress(ValueError):
-        if found := _TIME.match(content):
-            year, month, day, hour, minute, second = map(int, found.groups())
-            return datetime(year, month, day, hour, minute, second)
-    return None

@@ -81,7 +81,7 @@ class _Numbers:
 
 
 def _boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Name and content of each box; the last one may be cut off."""
+    """Name and content of each box that is whole."""
     at = 0
     for _ in range(_MOST_BOXES):
         if at + 8 > len(content):
@@ -90,9 +90,11 @@ def _boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         start = at + 8
         if size == 1:
             size, start = struct.unpack_from(">Q", content, start)[0], start + 8
-        end = at + size if size else len(content)
+        end = max(start, at + size) if size else len(content)
+        if end > len(content):
+            return
         yield name, content[start:end]
-        at = max(start, end)
+        at = end
 
 
 def _inside(content: memoryview, *path: bytes) -> memoryview:
