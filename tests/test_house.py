@@ -75,7 +75,16 @@ ROOMS = {  # inside these, a file imports only from those before it
     "workflows.reporting": "explanations pictures sections words report",
 }
 MOST_IMPORTS = 14  # of genus, in one module
-TORCH_FREE = ("genus", "genus.cli.app", "genus.config", "genus.types", "genus.errors", "genus.files", "genus.demo")
+TORCH_FREE = (
+    "genus",
+    "genus.cli.app",
+    "genus.config",
+    "genus.types",
+    "genus.errors",
+    "genus.files",
+    "genus.demo",
+    "genus.data.header",
+)
 
 
 def imports(path: Path, *, at_run_time: bool = False) -> set[str]:

@@ -93,7 +93,7 @@ def is_read(data: bytes) -> bool:
 
 
 def pnm(kind: str, rest: str) -> bytes:
-    return f"{kind} # {kind}\n40\t# wide 7\n 30\n{rest}\n".encode() + bytes(9999)
+    return f"{kind} # {kind}\n40\t# wide 7\n 30\n{rest}\n".encode() + bytes(99)
 
 
 HEADERS: dict[str, tuple[bytes, str, dict[str, Any]]] = {
@@ -390,7 +390,7 @@ def test_damage(data: bytes) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=200_000, deadline=2000)
+@settings(max_examples=20_000, deadline=2000)
 @given(damaged())
 def test_much_damage(data: bytes) -> None:
     is_sensible_or_refused(data)
@@ -401,36 +401,34 @@ def test_noise_behind_a_signature(name: str, noise: bytes) -> None:
     is_sensible_or_refused(SMALL[name][:12] + noise)
 
 
-LONG = 2**22
-TINY_TIFF = tiff(np.zeros((2, 2, 1), np.uint8))
-HOSTILE = {
-    "segments": b"\xff\xd8" + b"\xff\xe0\0\2" * LONG,
-    "fill bytes": b"\xff\xd8" + b"\xff" * LONG,
-    "chunks": drawn("1", "PNG")[:33] + png_chunk(b"aaAa", b"") * (LONG // 12),
-    "RIFF chunks": b"RIFF\0\0\0\0WEBP" + b"ALPH\0\0\0\0" * (LONG // 8),
-    "blocks": drawn("P", "GIF")[:13] + b"!\xff" + b"\1a" * LONG,
-    "boxes": b"\0\0\0\x10ftypheic\0\0\0\0" + b"\0\0\0\x08free" * LONG,
-    "pieces of no size": phone_heic(b"", wide=False).replace(
-        b"\x44\0\0\2\0\1\0\0\0\2", b"\0\0\xff\xff\0\1\0\0\xff\xff"
-    ),
-    "boxes of JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\x08free" * LONG,
-    "blanks": b"P6 1" + b" " * LONG,
-    "comments": b"P6 1 " + b"#\n" * LONG,
-    "ring of pages": TINY_TIFF[:-4] + struct.pack("<I", int.from_bytes(TINY_TIFF[4:8], "little")),
-    "pages": b"II*\0\x08\0\0\0" + b"".join(struct.pack("<HI", 0, 14 + 6 * n) for n in range(LONG // 6)),
-    "numbers": tiff(np.zeros((1000, 1000, 1), np.uint32), tags={258: bytes([8]) * LONG}),
+REPEATED = {
+    "segments": (b"\xff\xd8\xff\xe0\0\2", b"\xff\xe0\0\2"),
+    "fill bytes": (b"\xff\xd8", b"\xff"),
+    "chunks": (drawn("1", "PNG")[:33], png_chunk(b"aaAa", b"")),
+    "RIFF chunks": (b"RIFF\0\0\0\0WEBP", b"ALPH\0\0\0\0"),
+    "blocks": (drawn("P", "GIF")[:13] + b"!\xff", b"\1a"),
+    "boxes": (b"\0\0\0\x10ftypheic\0\0\0\0", b"\0\0\0\x08free"),
+    "boxes of JPEG 2000": (b"\0\0\0\x0cjP  \r\n\x87\n", b"\0\0\0\x08free"),
+    "blanks": (b"P6 1", b" "),
+    "comments": (b"P6 1 ", b"#\n"),
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_files_take_no_time(name: str) -> None:
-    start = time.perf_counter()
-    is_sensible_or_refused(HOSTILE[name])
-    assert time.perf_counter() - start < 3
+@pytest.mark.parametrize("name", REPEATED)
+def test_the_same_millions_of_times_takes_no_time(name: str) -> None:
+    start, piece = REPEATED[name]
+    data = start + piece * 2**22
+    before = time.process_time()
+    is_sensible_or_refused(data)
+    assert time.process_time() - before < 1
 
 
-def test_pages_in_a_ring_are_counted_once() -> None:
-    assert read_header(HOSTILE["ring of pages"]).frames == 1
+def test_pages_in_a_ring_or_without_an_end() -> None:
+    page = tiff(np.zeros((2, 2, 1), np.uint8))[:-4]
+    chain = [struct.pack("<IH", len(page) + 4 + 6 * n, 0) for n in range(70_000)]
+    assert read_header(page + page[4:8]).frames == 1
+    assert read_header(page + b"".join(chain[:9])).frames == 10
+    assert read_header(page + b"".join(chain)).frames == 2**16
 
 
 def test_real_photos_as_pillow_sees_them(test_data: Path) -> None:

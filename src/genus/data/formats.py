@@ -127,11 +127,8 @@ _OTHERS = (
     ("a video", rb".{4}ftyp|\x1aE\xdf\xa3|RIFF.{4}AVI |\0\0\x01[\xb3\xba]|OggS|FLV\x01|\x30\x26\xb2\x75"),
     ("a video", rb".{4}(moov|mdat|wide|skip)|G.{187}G.{187}G"),
 )
-_TABLE: tuple[tuple[Role, tuple[tuple[str, bytes], ...]], ...] = (
-    ("read", _READ),
-    ("picture", _PICTURES),
-    ("other", _OTHERS),
-)
+_ROLES: dict[Role, tuple[tuple[str, bytes], ...]] = {"read": _READ, "picture": _PICTURES, "other": _OTHERS}
+_TABLE = tuple((FileKind(name, role), pattern) for role, rows in _ROLES.items() for name, pattern in rows)
 _NOTHING = (
     ("only the Git LFS pointer of a picture; run `git lfs pull`", rb"version https://git-lfs"),
     ("holds nothing but zero bytes", rb"\0+\Z"),
@@ -150,10 +147,9 @@ def sniff(head: bytes) -> FileKind | None:
                 return FileKind(name, "read")
     if _is_raw_tiff(head):
         return FileKind(_RAW, "picture")
-    for role, rows in _TABLE:
-        for name, pattern in rows:
-            if _compiled(pattern).match(head):
-                return FileKind(name, role)
+    for kind, pattern in _TABLE:
+        if _compiled(pattern).match(head):
+            return kind
     return None
 
 

@@ -19,11 +19,14 @@ from typing import Literal
 
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
-from genus.data import bmp, jpeg, tiff
+from genus.data import bmp, tiff
 from genus.data.exif import Exif, read_exif
 from genus.data.formats import HEADER_BYTES, require_picture
 from genus.data.heif import Heif
+from genus.data.jpeg import APP1, APP2, FRAMES, SCAN, TABLES, estimated_quality, segments
 from genus.errors import PictureError
+
+_MOST_CHUNKS, _MOST_BYTES = 2**16, 2**21  # more than any honest header has
 
 Colour = Literal["grey", "RGB", "palette", "CMYK", "Lab"]
 """YCbCr and YCCK are but ways to write RGB and CMYK."""
@@ -75,19 +78,19 @@ _CHANNELS: dict[int, Colour] = {1: "grey", 3: "RGB", 4: "CMYK"}
 
 def _jpeg(data: bytes) -> Header:
     tables, frame, exif, frames = b"", b"", b"", 1
-    for marker, content in jpeg.segments(data):
-        if marker == jpeg.TABLES:
+    for marker, content in segments(data):
+        if marker == TABLES:
             tables += content
-        elif marker in jpeg.FRAMES:
+        elif marker in FRAMES:
             frame = content
-        elif marker == jpeg.APP1 and content.startswith(b"Exif\0\0"):
+        elif marker == APP1 and content.startswith(b"Exif\0\0"):
             exif = exif or content
-        elif marker == jpeg.APP2 and content.startswith(b"MPF\0"):
+        elif marker == APP2 and content.startswith(b"MPF\0"):
             frames = _pictures_of_mpo(content[4:])
-        if marker == jpeg.SCAN or (frame and tables):
+        if marker == SCAN or (frame and tables):
             break
     bits, height, width, channels, luminance = struct.unpack_from(">BHHBxxB", frame)
-    quality = jpeg.quality(tables, luminance)
+    quality = estimated_quality(tables, luminance)
     return Header("JPEG", width, height, bits, _CHANNELS[channels], False, frames, *read_exif(exif), quality)
 
 
@@ -143,7 +146,6 @@ def _chunks(data: bytes, at: int, order: Literal["<", ">"]) -> Iterator[tuple[by
         at += 8 + size + (size % 2 if order == "<" else 4)
 
 
-_MOST_CHUNKS, _MOST_BYTES = 2**16, 2**22
 _GIF_BLOCK = re.compile(rb"[!,;]")
 
 

@@ -9,7 +9,7 @@ FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 SCAN, TABLES, APP1, APP2 = 0xDA, 0xDB, 0xE1, 0xE2
 
-_HEAD = struct.Struct(">xBH")
+_HEAD = struct.Struct(">BBH")
 _ALONE = frozenset({0x00, 0x01, *range(0xD0, 0xDA), 0xFF})  # followed by no segment, or no marker at all
 _MOST_SEGMENTS, _MOST_STEPS = 2**16, 255
 
@@ -18,17 +18,16 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Marker and content of each. Raises ValueError or struct.error at the end of ``data``."""
     at = 2
     for _ in range(_MOST_SEGMENTS):
-        at = data.index(b"\xff", at)
-        marker, length = _HEAD.unpack_from(data, at)
-        if marker in _ALONE:
-            at += 1
+        first, marker, length = _HEAD.unpack_from(data, at)
+        if first != 0xFF or marker in _ALONE:
+            at = data.index(b"\xff", at + 1)
         else:
-            start, at = at + 4, at + 2 + max(2, length)
+            start, at = at + 4, at + 2 + length
             yield marker, data[start:at]
 
 
 @lru_cache
-def quality(tables: bytes, number: int) -> int | None:
+def estimated_quality(tables: bytes, number: int) -> int | None:
     """1..100, for which libjpeg makes a luminance table with nearly the sum of table ``number``; None where there is no
     such table in ``tables``, the contents of their segments."""
     at = 0
