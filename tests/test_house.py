@@ -41,8 +41,10 @@ WITHIN_LAYER = {  # the only edges inside a layer: from a module, or a file of d
     "data.checks": "data.loader data.preprocess",
     "data.columns": "data.formats data.layout",
     "data.decode": "data.colour data.formats data.preprocess data.readers",
+    "data.exif": "data.tiff",
     "data.find": "data.formats",
     "data.folder": "data.catalog data.formats data.layout data.table data.walk",
+    "data.header": "data.bmp data.exif data.formats data.heif data.jpeg data.tiff",
     "data.inspect": "data.catalog data.decode data.loader",
     "data.layout": "data.formats data.walk",
     "data.loader": "data.augment",
@@ -73,7 +75,16 @@ ROOMS = {  # inside these, a file imports only from those before it
     "workflows.reporting": "explanations pictures sections words report",
 }
 MOST_IMPORTS = 14  # of genus, in one module
-TORCH_FREE = ("genus", "genus.cli.app", "genus.config", "genus.types", "genus.errors", "genus.files", "genus.demo")
+TORCH_FREE = (
+    "genus",
+    "genus.cli.app",
+    "genus.config",
+    "genus.types",
+    "genus.errors",
+    "genus.files",
+    "genus.demo",
+    "genus.data.header",
+)
 
 
 def imports(path: Path, *, at_run_time: bool = False) -> set[str]:

@@ -50,11 +50,16 @@ def load_bmp(data: bytes, header: Header) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels if header.top_down else pixels[::-1]))
 
 
-def _masked(data: bytes, header: Header) -> NDArray[np.uint8]:
-    """Every channel is what its mask leaves of a pixel of 16 or 32 bits, scaled to 0..255."""
+def read_masks(data: bytes, header: Header) -> tuple[int, ...]:
+    """Where red, green, blue, and perhaps alpha lie in a pixel of 16 or 32 bits."""
     with_alpha = header.compression == _MASKS_WITH_ALPHA or header.length > 52
     masks = struct.unpack_from(f"<{3 + with_alpha}I", data, _FILE_HEADER + _HEADER_WITHOUT_MASKS)
-    masks = masks if masks[-1] else masks[:3]
+    return masks if masks[-1] else masks[:3]
+
+
+def _masked(data: bytes, header: Header) -> NDArray[np.uint8]:
+    """Every channel is what its mask leaves of a pixel, scaled to 0..255."""
+    masks = read_masks(data, header)
     line = (header.width * header.bits + 31) // 32 * 4
     lines = np.frombuffer(data, np.uint8, line * header.height, header.start).reshape(header.height, line)
     pixels = np.zeros((header.height, header.width, len(masks)), np.uint8)

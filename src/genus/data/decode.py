@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from genus.data.colour import upright_rgb
-from genus.data.formats import HEADER_BYTES, FileKind, refusal, sniff
+from genus.data.formats import HEADER_BYTES, require_picture
 from genus.data.preprocess import fit
 from genus.data.readers import damage, open_picture
 from genus.errors import PictureError
@@ -104,7 +104,7 @@ def opened_rgb(
     if isinstance(content, Image.Image):
         yield _converted(content, rule)
         return
-    kind = _require_picture(content[:HEADER_BYTES])
+    kind = require_picture(content[:HEADER_BYTES])
     _ignore_pillow_warnings()
     with _as_picture_errors(kind.name, content, max_pixels):
         opened = open_picture(kind.name, content, at_least, rule)
@@ -128,7 +128,7 @@ def read(path: str | os.PathLike[str]) -> bytes:
         with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 (a descriptor)
             _require_file(os.fstat(file.fileno()))  # it may have become another in between
             head = file.read(HEADER_BYTES)
-            _require_picture(head)
+            require_picture(head)
             content = head + file.read(MAX_FILE_BYTES - len(head) + 1)
     except OSError as error:
         raise PictureError(f"cannot read: {(error.strerror or str(error)).lower()}") from error
@@ -200,13 +200,6 @@ def _as_picture_errors(kind: str, data: bytes, max_pixels: int) -> Iterator[None
         raise PictureError("needs more memory than this machine has free") from error
     except Exception as error:
         raise PictureError(damage(kind, data, error)) from error
-
-
-def _require_picture(head: bytes) -> FileKind:
-    kind = sniff(head)
-    if kind is None or kind.role != "read":
-        raise PictureError(refusal(head))
-    return kind
 
 
 def _require_file(status: os.stat_result) -> None:

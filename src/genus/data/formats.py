@@ -3,8 +3,11 @@
 import os
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
+
+from genus.errors import PictureError
 
 HEADER_BYTES = 4096
 """First bytes that ``sniff`` needs; 64 do for every picture that genus reads."""
@@ -124,11 +127,8 @@ _OTHERS = (
     ("a video", rb".{4}ftyp|\x1aE\xdf\xa3|RIFF.{4}AVI |\0\0\x01[\xb3\xba]|OggS|FLV\x01|\x30\x26\xb2\x75"),
     ("a video", rb".{4}(moov|mdat|wide|skip)|G.{187}G.{187}G"),
 )
-_TABLE: tuple[tuple[Role, tuple[tuple[str, bytes], ...]], ...] = (
-    ("read", _READ),
-    ("picture", _PICTURES),
-    ("other", _OTHERS),
-)
+_ROLES: dict[Role, tuple[tuple[str, bytes], ...]] = {"read": _READ, "picture": _PICTURES, "other": _OTHERS}
+_TABLE = tuple((FileKind(name, role), pattern) for role, rows in _ROLES.items() for name, pattern in rows)
 _NOTHING = (
     ("only the Git LFS pointer of a picture; run `git lfs pull`", rb"version https://git-lfs"),
     ("holds nothing but zero bytes", rb"\0+\Z"),
@@ -147,11 +147,15 @@ def sniff(head: bytes) -> FileKind | None:
                 return FileKind(name, "read")
     if _is_raw_tiff(head):
         return FileKind(_RAW, "picture")
-    for role, rows in _TABLE:
-        for name, pattern in rows:
-            if re.match(pattern, head, re.DOTALL | (re.IGNORECASE if pattern.startswith(_MARKUP) else 0)):
-                return FileKind(name, role)
+    for kind, pattern in _TABLE:
+        if _compiled(pattern).match(head):
+            return kind
     return None
+
+
+@cache
+def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+    return re.compile(pattern, re.DOTALL | (re.IGNORECASE if pattern.startswith(_MARKUP) else 0))
 
 
 def refusal(head: bytes) -> str:
@@ -161,16 +165,24 @@ def refusal(head: bytes) -> str:
     if kind := sniff(head):
         return kind.refusal
     for reason, pattern in _NOTHING:
-        if re.match(pattern, head, re.DOTALL):
+        if _compiled(pattern).match(head):
             return reason
     return f"not one of the formats {FORMATS}"
 
 
+def require_picture(head: bytes) -> FileKind:
+    """What the first bytes of a file say, where that is a picture that genus reads. Raises PictureError elsewhere."""
+    kind = sniff(head)
+    if kind is None or kind.role != "read":
+        raise PictureError(refusal(head))
+    return kind
+
+
 def _is_raw_tiff(head: bytes) -> bool:
     """Raw data in a TIFF (CR2, DNG, NEF, ARW), the first picture of which is a thumbnail, or not developed."""
-    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
     if head[:4] not in (b"II*\0", b"MM\0*"):
         return False
+    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
 
     def number(at: int, size: int) -> int:
         return int.from_bytes(head[at : at + size], order)

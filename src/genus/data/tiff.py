@@ -38,7 +38,7 @@ _PREMULTIPLIED, _UNASSOCIATED = 1, 2
 _DIFFERENCES, _FLOAT_DIFFERENCES = 2, 3
 _KINDS = {1: "u", 2: "i", 3: "f"}
 _MAX_TILE = 2**26
-_MAX_TAGS, _MAX_NUMBERS = 4096, 2**20
+_MAX_TAGS, _MAX_NUMBERS, _MAX_PAGES = 4096, 2**20, 2**16
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q"}
 """Types of numbers: TIFF's number -> the letter of struct."""
 
@@ -85,30 +85,33 @@ class TiffLayout:
 
 
 class Tags:
-    """The tags of the first page of a TIFF. Raises struct.error for a file that ends before them."""
+    """The tags of a page of a TIFF: the first one, or the one that begins at ``start``. (EXIF is made of such pages,
+    too.) Raises struct.error for a file that ends before them."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, start: int | None = None) -> None:
         self._data = data
         self.order = "<" if data[:2] == b"II" else ">"
         self.big = data[2:4] in (b"+\0", b"\0+")
-        page = self._unpack("Q", 8)[0] if self.big else self._unpack("I", 4)[0]
-        size, head, entry, inside = (20, 8, "HHQ", 8) if self.big else (12, 2, "HHI", 4)
-        count = min(self._unpack("Q" if self.big else "H", page)[0], _MAX_TAGS)
-        self._entries: dict[int, tuple[str, int, int]] = {}  # tag: format, number of values, where they are
-        for at in range(page + head, page + head + count * size, size):
-            tag, kind, length = self._unpack(entry, at)
-            place = at + size - inside
-            if kind in _TYPES and length * struct.calcsize("=" + _TYPES[kind]) > inside:
-                place = self._unpack("Q" if self.big else "I", place)[0]
+        self._word, self._room, self._head = ("Q", 8, 8) if self.big else ("I", 4, 2)
+        self._start = self._unpack(self._word, self._room)[0] if start is None else start
+        self._entry = struct.Struct(f"{self.order}HH{self._word}{self._room}x")
+        first, size = self._start + self._head, self._entry.size
+        length = min(self._count(self._start), _MAX_TAGS) * size
+        if first + length > len(data):
+            raise struct.error("truncated tags")
+        self._entries: dict[int, tuple[str, int, int]] = {}  # tag: format, number of values, where they begin if short
+        place = first + size - self._room
+        for tag, kind, count in self._entry.iter_unpack(data[first : first + length]):
             if kind in _TYPES:
-                self._entries.setdefault(tag, (_TYPES[kind], length, place))
+                self._entries.setdefault(tag, (_TYPES[kind], count, place))
+            place += size
 
     def __contains__(self, tag: int) -> bool:
         return tag in self._entries
 
     def numbers(self, tag: int, default: int | None = None) -> tuple[int, ...]:
         """The whole numbers of a tag. Raises PictureError where it has none and there is no ``default``."""
-        kind, length, place = self._entries.get(tag, ("B", 0, 0))
+        kind, length, place = self._values(tag)
         if length:
             return self._unpack(f"{min(length, _MAX_NUMBERS)}{kind}", place)
         if default is None:
@@ -121,8 +124,28 @@ class Tags:
 
     def content(self, tag: int) -> bytes:
         """The bytes of a tag that holds some, or none."""
-        _, length, place = self._entries.get(tag, ("B", 0, 0))
+        _, length, place = self._values(tag)
         return self._data[place : place + length]
+
+    def pages(self) -> int:
+        """How many pages there are from this one on, as far as the data go; they may form a ring."""
+        page, seen = self._start, set[int]()
+        with contextlib.suppress(struct.error):
+            while page and page not in seen and len(seen) < _MAX_PAGES:
+                end = page + self._head + self._count(page) * self._entry.size
+                seen.add(page)
+                page = self._unpack(self._word, end)[0]
+        return len(seen)
+
+    def _count(self, page: int) -> int:
+        return self._unpack("Q" if self.big else "H", page)[0]
+
+    def _values(self, tag: int) -> tuple[str, int, int]:
+        """Their format and number, and where they are."""
+        kind, length, place = self._entries.get(tag, ("B", 0, 0))
+        if length * struct.calcsize("=" + kind) > self._room:
+            place = self._unpack(self._word, place)[0]
+        return kind, length, place
 
     def _unpack(self, format: str, place: int) -> tuple[int, ...]:
         return struct.unpack_from(self.order + format, self._data, min(place, len(self._data)))
@@ -148,18 +171,24 @@ def is_for_pillow(tags: Tags) -> bool:
     return shallow and compression in _FOR_PILLOW and not (extra_plane or big_endian_big_tiff or subsampled)
 
 
+def photometric_and_alpha(tags: Tags) -> tuple[int, int]:
+    """What the first samples of a pixel mean, and the kind of alpha in the sample behind them, or 0."""
+    samples, photometric, extra = tags.number(277, 1), tags.number(262, _WHITE_IS_ZERO), tags.number(338, 0)
+    if photometric == _BLACK_IS_ZERO and samples == 3:
+        photometric = _RGB  # how programs that know arrays, but no colours, write RGB
+    if photometric == _RGB and samples == 4 and 338 not in tags:
+        return photometric, _UNASSOCIATED
+    is_alpha = samples > _COLOURS.get(photometric, 0) and extra in (_PREMULTIPLIED, _UNASSOCIATED)
+    return photometric, extra if is_alpha else 0
+
+
 def read_layout(tags: Tags) -> TiffLayout:
     """Raises PictureError for a TIFF that cannot be read here."""
     width, height = tags.number(256), tags.number(257)
     bits, kinds = set(tags.numbers(258, 1)), set(tags.numbers(339, 1))
-    samples, photometric = tags.number(277, 1), tags.number(262, _WHITE_IS_ZERO)
-    compression, extra = tags.number(259, _RAW), tags.number(338, 0)
-    if photometric == _BLACK_IS_ZERO and samples == 3:
-        photometric = _RGB  # how programs that know arrays, but no colours, write RGB
+    samples, compression = tags.number(277, 1), tags.number(259, _RAW)
+    photometric, alpha = photometric_and_alpha(tags)
     colours = _COLOURS.get(photometric, 0)
-    alpha = extra if samples > colours and extra in (_PREMULTIPLIED, _UNASSOCIATED) else 0
-    if photometric == _RGB and samples == 4 and 338 not in tags:
-        alpha = _UNASSOCIATED
     known = (colours == 1 and samples == 1 + bool(alpha)) or (colours > 1 and samples >= colours)
     one_kind = len(bits) == len(kinds) == 1 and kinds <= _KINDS.keys() and 8 <= max(bits) <= 64
     if width < 1 or height < 1:
