@@ -1,16 +1,19 @@
-"""The resampler against its definition, and the central cut."""
+"""The resampler against its definition, the central cut, and what becomes of a picture that is no square."""
 
 from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from genus.data import preprocess
-from genus.data.preprocess import central, resize
-from genus.types import Resample
+from genus.data.preprocess import central, fit, resize
+from genus.engine.torch_engine import Normalise
+from genus.types import HALF, Preprocess, Resample
+from tests.corpus import scene
 
 
 def kernel(resample: str, at: np.ndarray) -> np.ndarray:
@@ -73,5 +76,44 @@ def test_bands_of_rows_give_what_the_whole_gives(
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
     monkeypatch.setattr(preprocess, "_PIXELS_AT_A_TIME", pixels_at_a_time)
-    part = preprocess.resize_part(Image.fromarray(pixels), slice(3, 80), slice(5, 60), 32, resample)
-    assert np.array_equal(part, resize(np.ascontiguousarray(pixels[3:80, 5:60]), (32, 32), resample))
+    part = preprocess.resize_part(Image.fromarray(pixels), slice(3, 80), slice(5, 60), (32, 24), resample)
+    assert np.array_equal(part, resize(np.ascontiguousarray(pixels[3:80, 5:60]), (32, 24), resample))
+
+
+# What is no square
+
+SIDES = st.integers(1, 90)
+BY_PILLOW = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+@pytest.mark.parametrize("resample", get_args(Resample))
+@pytest.mark.parametrize(
+    ("width", "height", "size"),
+    [(1200, 120, 200), (120, 1200, 200), (300, 200, 96), (64, 64, 32), (30, 20, 96), (35, 45, 63)],
+)
+def test_padding_and_stretching_equal_those_of_pillow(width: int, height: int, size: int, resample: Resample) -> None:
+    picture, ground = scene((width, height)), (124, 116, 104)
+    padded = ImageOps.pad(picture, (size, size), BY_PILLOW[resample], ground)
+    stretched = picture.resize((size, size), BY_PILLOW[resample])
+    for how, expected in (("pad", padded), ("stretch", stretched)):
+        fitted = fit(picture, Preprocess(size, resample=resample, crop=0.875, fit=how))  # type: ignore[arg-type]
+        assert np.abs(fitted.astype(int) - np.asarray(expected)).max() <= 2, how
+
+
+@settings(max_examples=80, deadline=None)
+@given(width=SIDES | st.just(2000), height=SIDES, size=st.integers(1, 70))
+def test_a_padded_picture_keeps_its_aspect_in_the_middle_of_the_ground(width: int, height: int, size: int) -> None:
+    fitted = fit(Image.new("RGB", (width, height), "white"), Preprocess(size, HALF, HALF, fit="pad"))
+    white = (fitted == 255).all(axis=2)
+    rows, columns = np.flatnonzero(white.any(axis=1)), np.flatnonzero(white.any(axis=0))
+    assert white.sum() == len(rows) * len(columns) > 0
+    assert (fitted[~white] == 128).all()
+    for shown, side in ((rows, height), (columns, width)):
+        assert shown[0] == size - 1 - shown[-1]
+        assert abs(len(shown) - size * side / max(width, height)) <= 1 or len(shown) <= 2
+
+
+@pytest.mark.parametrize("stated", [Preprocess(8, fit="pad"), Preprocess(8, HALF, HALF, fit="pad")])
+def test_padding_is_zero_to_the_network(stated: Preprocess) -> None:
+    padded = Normalise(stated)(torch.from_numpy(fit(Image.new("RGB", (80, 10)), stated))[None])
+    assert padded[:, :, 0].abs().max() <= 0.5 / 255 / min(stated.std) + 1e-6

@@ -88,7 +88,7 @@ def _explain(bundle: Bundle, row: PredictionRow, stem: Path, label: str | None, 
     if row.prediction is None:
         return Explained(row, None, ())
     try:
-        picture = open_rgb(Path(row.path), max(LONG_SIDE, bundle.preprocess.short_side), bundle.preprocess.decode)
+        picture = open_rgb(Path(row.path), max(LONG_SIDE, bundle.preprocess.scaled_side), bundle.preprocess.decode)
     except PictureError as error:
         return Explained(PredictionRow(row.path, None, str(error)), None, ())
     explained = label or row.prediction.label

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genus.bundle import Bundle
 from genus.data.loader import Pixels, chunks
-from genus.data.preprocess import central_square
+from genus.data.preprocess import seen_part
 from genus.engine.torch_engine import Normalise
 from genus.errors import UsageError
 from genus.explanation import (
@@ -54,7 +54,7 @@ def laid_over(picture: Image.Image, heat: NDArray[np.floating], bundle: Bundle) 
 
 def seen_box(picture: Image.Image, bundle: Bundle) -> Box:
     """The square of ``picture`` that the model sees."""
-    rows, columns = central_square(picture.size, bundle.preprocess)
+    rows, columns = seen_part(picture.size, bundle.preprocess)
     return columns.start, rows.start, columns.stop, rows.stop
 
 
