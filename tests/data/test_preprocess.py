@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from genus.data import preprocess
-from genus.data.preprocess import central, fit, resize
+from genus.data.preprocess import central, fit, input_frame, resize, seen_part
 from genus.engine.torch_engine import Normalise
-from genus.types import HALF, Preprocess, Resample
+from genus.types import HALF, FitName, Preprocess, Resample
 from tests.corpus import scene
 
 
@@ -117,3 +117,26 @@ def test_a_padded_picture_keeps_its_aspect_in_the_middle_of_the_ground(width: in
 def test_padding_is_zero_to_the_network(stated: Preprocess) -> None:
     padded = Normalise(stated)(torch.from_numpy(fit(Image.new("RGB", (80, 10)), stated))[None])
     assert padded[:, :, 0].abs().max() <= 0.5 / 255 / min(stated.std) + 1e-6
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    width=st.integers(40, 300),
+    height=st.integers(40, 300),
+    how=st.sampled_from(get_args(FitName)),
+    across=st.floats(0.1, 0.9),
+    down=st.floats(0.1, 0.9),
+)
+def test_the_frame_tells_where_a_place_of_the_picture_comes_to_lie(
+    width: int, height: int, how: FitName, across: float, down: float
+) -> None:
+    stated = Preprocess(100, (0.0, 0.0, 0.0), crop=0.9, fit=how)
+    rows, columns = seen_part((width, height), stated)
+    y, x = (round(part.start + share * (part.stop - part.start)) for part, share in ((rows, down), (columns, across)))
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[y - 2 : y + 2, x - 2 : x + 2] = 255
+    weight = fit(Image.fromarray(pixels), stated)[:, :, 0].astype(float)
+    weight[weight < 40] = 0  # what bicubic leaves around it
+    for axis, place, frame in zip((1, 0), (y, x), input_frame((width, height), stated), strict=True):
+        found = np.average(np.arange(100) + 0.5, weights=weight.sum(axis=axis))
+        assert found == pytest.approx(100 * (place - frame.start) / (frame.stop - frame.start), abs=1.6)

@@ -35,8 +35,20 @@ def seen_part(size: tuple[int, int], preprocess: Preprocess) -> tuple[slice, sli
     return central(height, side), central(width, side)
 
 
+def input_frame(size: tuple[int, int], preprocess: Preprocess) -> tuple[slice, slice]:
+    """Rows and columns that become the input of a model, for a picture with this width and height. With padding they
+    begin before those of the picture, below 0, and end behind them."""
+    width, height = size
+    if preprocess.fit == "pad":
+        return central(height, max(size)), central(width, max(size))
+    return seen_part(size, preprocess)
+
+
 def central(length: int, kept: float) -> slice:
-    """The middle ``kept`` of ``length`` pixels, rounded so that both margins are equal and something is left."""
+    """The middle ``kept`` of ``length`` pixels, rounded so that both margins are equal and something is left.
+
+    Margins are negative where ``kept`` is the larger one.
+    """
     margin = min(round((length - kept) / 2), (length - 1) // 2)
     return slice(margin, length - margin)
 
