@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from genus.data import preprocess
-from genus.data.preprocess import central, fit, input_frame, resize, seen_part
+from genus.data.preprocess import central, fit, input_frame, resize, seen_part, seen_share
 from genus.engine.torch_engine import Normalise
 from genus.types import HALF, FitName, Preprocess, Resample
 from tests.corpus import scene
@@ -117,6 +117,33 @@ def test_a_padded_picture_keeps_its_aspect_in_the_middle_of_the_ground(width: in
 def test_padding_is_zero_to_the_network(stated: Preprocess) -> None:
     padded = Normalise(stated)(torch.from_numpy(fit(Image.new("RGB", (80, 10)), stated))[None])
     assert padded[:, :, 0].abs().max() <= 0.5 / 255 / min(stated.std) + 1e-6
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    width=st.integers(12, 90),
+    height=st.integers(12, 90),
+    crop=st.sampled_from([0.6, 0.875, 1.0]),
+    how=st.sampled_from(get_args(FitName)),
+)
+def test_what_is_seen_is_all_that_counts(width: int, height: int, crop: float, how: FitName) -> None:
+    """White where the model sees and black elsewhere, nothing is black to it; one pixel more, and something is."""
+    stated = Preprocess(96, (1.0, 1.0, 1.0), crop=crop, fit=how)
+    rows, columns = seen_part((width, height), stated)
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[rows, columns] = 255
+    assert seen_share((width, height), stated) == pytest.approx(pixels.mean() / 255)
+    assert fit(Image.fromarray(pixels), stated).min() == 255
+    pixels[rows.start, columns.start] = 0
+    assert fit(Image.fromarray(pixels), stated).min() < 255
+
+
+def test_the_share_that_is_seen() -> None:
+    assert seen_share((1200, 120), Preprocess(224)) == 0.1
+    assert seen_share((120, 1200), Preprocess(224)) == 0.1
+    assert seen_share((640, 640), Preprocess(224, crop=0.875)) == 0.875**2
+    for how in ("pad", "stretch"):
+        assert seen_share((1200, 120), Preprocess(224, crop=0.875, fit=how)) == 1.0  # type: ignore[arg-type]
 
 
 @settings(max_examples=80, deadline=None)

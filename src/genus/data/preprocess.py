@@ -35,6 +35,12 @@ def seen_part(size: tuple[int, int], preprocess: Preprocess) -> tuple[slice, sli
     return central(height, side), central(width, side)
 
 
+def seen_share(size: tuple[int, int], preprocess: Preprocess) -> float:
+    """The share (0..1) of the area of a picture with this width and height that a model sees."""
+    rows, columns = seen_part(size, preprocess)
+    return _length(rows) * _length(columns) / (size[0] * size[1])
+
+
 def input_frame(size: tuple[int, int], preprocess: Preprocess) -> tuple[slice, slice]:
     """Rows and columns that become the input of a model, for a picture with this width and height. With padding they
     begin before those of the picture, below 0, and end behind them."""
