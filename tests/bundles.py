@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from genus.bundle import EVIDENCE, INDEX, TENSORS, Bundle
-from genus.description import DESCRIPTION, Architecture
+from genus.description import DESCRIPTION, FORMAT, Architecture
 from genus.evidence import Evidence, Index, SplitHashes
 from genus.models.backbone import module
 from genus.types import HALF, KnownRule, Preprocess
@@ -39,7 +39,7 @@ def new_bundle(name: str = "vit_tiny_patch16", classes: tuple[str, ...] = CLASSE
         model,
         architecture,
         classes,
-        Preprocess(64, HALF, HALF, "bilinear", 0.9),
+        Preprocess(64, HALF, HALF, "bilinear", 0.9, fit="pad"),
         {"metrics": {"test": 0.5}},
         1.25,
         KnownRule(0.05, 0.4, 1.5),
@@ -56,7 +56,7 @@ def small() -> Bundle:
 def write(folder: Path, description: dict[str, Any]) -> None:
     """Write ``description`` with the checksum that docs/bundle.md describes, where its format has one."""
     description.pop("sha256", None)
-    if description.get("format") == 3:
+    if description.get("format") in range(3, FORMAT + 1):
         text = json.dumps(description, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         description["sha256"] = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
     (folder / DESCRIPTION).write_text(json.dumps(description))

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from genus.bundle import EVIDENCE, INDEX, TENSORS, load_bundle
-from genus.description import LARGEST
+from genus.description import FORMAT, LARGEST
 from genus.evidence import SplitHashes
 from genus.types import Part
 from tests.bundles import GOLDEN
 
 PAGE = (Path(__file__).parents[1] / "docs" / "bundle.md").read_text(encoding="utf-8")
-RUNS = sorted(GOLDEN.glob("format3/*/"))
+RUNS = sorted(GOLDEN.glob(f"format{FORMAT}/*/"))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from genus.config import CONFIG, MEASURED, PRESETS, TrainConfig, compose
 from genus.errors import UsageError
 from genus.run import Run
-from genus.types import AugmentName, HeadName, PrecisionName
+from genus.types import AugmentName, FitName, HeadName, PrecisionName
 
 
 @pytest.fixture
@@ -77,6 +77,7 @@ def test_keys_of_a_file_may_be_spelled_like_the_flags(toml: Path, tmp_path: Path
             "--augment cannot be 'ligth'. Did you mean 'light'? Choose one of none, light",
         ),
         ({"head": "adam"}, None, "", "--head cannot be 'adam'. Did you mean 'adamw'? Choose one of adamw, linear."),
+        ({"fit": "padd"}, None, "", "--fit cannot be 'padd'. Did you mean 'pad'? Choose one of crop, pad, stretch."),
         ({"precision": "fp16"}, None, "", "--precision cannot be 'fp16'."),
         ({}, None, "head = 3", "--head cannot be '3'."),
         ({}, None, "augment = ['light']", "--augment cannot be '['light']'."),
@@ -158,6 +159,7 @@ CONFIGS = st.builds(
     freeze_layers=st.booleans(),
     head=st.sampled_from(get_args(HeadName)),
     image_size=st.none() | st.integers(32, 2048),
+    fit=st.none() | st.sampled_from(get_args(FitName)),
     augment=st.sampled_from(get_args(AugmentName)),
     class_weights=st.booleans(),
     minutes=st.none() | st.floats(0, 1e9, exclude_min=True),

@@ -109,7 +109,7 @@ DIGESTS = {"tensors_sha256": "0" * 64, "index_sha256": "1" * 64}
 STATED = Description(
     Architecture("vit_tiny_patch16", {"image_size": 32, "dim": 8, "pool": "mean", "layer_scale": None}),
     CLASSES,
-    Preprocess(64, HALF, HALF, "bilinear", 0.9),
+    Preprocess(64, HALF, HALF, "bilinear", 0.9, fit="stretch"),
     1.25,
     KnownRule(0.05, 0.4, 1.5),
     DIGESTS,
@@ -274,6 +274,8 @@ def test_what_is_no_description(content: bytes, told: str, tmp_path: Path) -> No
         (put("preprocess", "resample", value="nearest"), "cannot be followed"),
         (put("preprocess", "resample", value=[]), "cannot be followed"),
         (put("preprocess", "decode", value="full"), "cannot be followed"),
+        (put("preprocess", "fit", value="squeeze"), "cannot be followed"),
+        (put("preprocess", "fit", value=None), "cannot be followed"),
         (put("preprocess", "zoom", value=1), "unexpected keyword argument 'zoom'"),
         (put("temperature", value=0), "'temperature' cannot be 0"),
         (put("temperature", value=1e-300), "'temperature' cannot be 1e-300"),

@@ -16,7 +16,7 @@ from genus.config import TrainConfig, compose
 from genus.data.find import find_pictures
 from genus.files import as_path
 from genus.predictor import load
-from genus.types import AugmentName, Caution, EngineName, Event, HeadName, OnEvent, PrecisionName, Progress
+from genus.types import AugmentName, Caution, EngineName, Event, FitName, HeadName, OnEvent, PrecisionName, Progress
 from genus.workflows.compare import CompareResult, compare_runs
 from genus.workflows.evaluate import EvaluateResult, evaluate_run
 from genus.workflows.explain import EXPLANATIONS, Explained, explain_paths
@@ -39,6 +39,7 @@ class TrainOptions(TypedDict, total=False):
     weights: str | None
     from_run: Path | str | None
     image_size: int | None
+    fit: FitName | None
     freeze_layers: bool
     freeze_until: int | None
     views: int

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from genus.errors import UsageError, nearest
 from genus.files import irregular, require_regular_file
-from genus.types import AugmentName, EngineName, HeadName, PrecisionName
+from genus.types import AugmentName, EngineName, FitName, HeadName, PrecisionName
 
 CONFIG = "config.toml"  # in a run folder: the options as resolved
 MEASURED = "measured_epochs"  # in this file, beside the options as given: how many epochs fitted into --minutes
@@ -48,6 +48,7 @@ class TrainConfig:
     weights: Annotated[str | None, About("Model", "Weights file, or none: from scratch.", metavar="FILE|none")] = None
     from_run: Annotated[Path | None, About("Model", "An earlier run to start from.", metavar="RUN")] = None
     image_size: Annotated[int | None, About("Model", "Side of the input in pixels.", "the model's own")] = None
+    fit: Annotated[FitName | None, About("Model", "How a picture becomes a square.", "crop, or as in --from")] = None
     freeze_layers: Annotated[bool, About("Training", "Train the head only.")] = True
     freeze_until: Annotated[int | None, About("Training", "Train what lies behind N stages.", metavar="N")] = None
     views: Annotated[int, About("Training", "Random views of each picture that frozen stages also look at.")] = 0

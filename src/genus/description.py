@@ -7,6 +7,7 @@ before anything is built from it or answered with it.
     format 1   no index, no rule for what is known
     format 2   index_sha256, known_rule; a min_probability of 0 meant that no threshold could be shown
     format 3   sha256, evidence_sha256; min_probability is null there, with the reason
+    format 4   preprocess says the fit; before, it was "crop"
 """
 
 import hashlib
@@ -28,7 +29,7 @@ from genus.models.backbone import Backbone
 from genus.models.registry import TIMM_PREFIX
 from genus.types import KnownRule, Preprocess
 
-FORMAT = 3
+FORMAT = 4
 SEALED_FROM = 3
 DESCRIPTION = "genus.json"
 SEAL = "sha256"
@@ -282,6 +283,7 @@ def _check_preprocess(stated: Preprocess) -> None:
         and all(1e-3 <= value <= 10 for value in stated.std)
         and stated.resample in get_args(hints["resample"])
         and stated.decode in get_args(hints["decode"])
+        and stated.fit in get_args(hints["fit"])
     )
     if not sound:
         raise ValueError(f"{stated!r:.300} cannot be followed")

@@ -14,6 +14,7 @@ PrecisionName = Literal["auto", "fp32", "bf16"]
 Precision = Literal["fp32", "bf16"]
 EngineName = Literal["auto", "torch", "openvino"]
 DecodeRule = Literal["full-range", "draft-cut", "draft"]
+FitName = Literal["crop", "pad", "stretch"]
 
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
 IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
@@ -32,8 +33,11 @@ class Part(StrEnum):
 class Preprocess:
     """How a decoded picture becomes the square input of a model; it travels with the weights.
 
-    The short side is scaled to ``round(size / crop)`` pixels, the central square of ``size`` pixels is kept,
-    and every channel (RGB, 0..1) becomes ``(value - mean) / std``.
+    ``fit`` says how it becomes a square of ``size`` pixels. ``"crop"``: the short side is scaled to
+    ``round(size / crop)`` pixels, and the central square is kept. ``"pad"``: the long side is scaled to ``size``, and
+    the picture lies in the middle of a ground of the colour ``mean``, which is zero to the network, as the padding of
+    its convolutions is. ``"stretch"``: each side is scaled to ``size``. Then every channel (RGB, 0..1) becomes
+    ``(value - mean) / std``.
 
     ``decode`` names the rule by which a file becomes these pixels, so that a later, better rule cannot silently
     change the answers of an existing model. By every rule, a JPEG is decoded at the smallest of 1/1, 1/2, 1/4,
@@ -42,8 +46,8 @@ class Preprocess:
     ``"full-range"``, that of new models, scales a picture of more than 8 bits a channel by the smallest usual depth
     that holds its values, leaves out what a TIFF calls no data, follows the gamma of a PNG, cuts the central square at
     whole pixels and resamples it alone. ``"draft-cut"`` takes 16 bits for what they are, and ignores gamma.
-    ``"draft"``, the rule of the first models, does so, too, but keeps fractions of a pixel and leaves the resampling to
-    Pillow.
+    ``"draft"``, the rule of the first models, does so, too, but keeps fractions of a pixel of the central square and
+    leaves its resampling to Pillow.
     """
 
     size: int
@@ -52,11 +56,12 @@ class Preprocess:
     resample: Resample = "bicubic"
     crop: float = 1.0
     decode: DecodeRule = "full-range"
+    fit: FitName = "crop"
 
     @property
-    def short_side(self) -> int:
-        """Pixels of the short side after resizing and before the central crop."""
-        return round(self.size / self.crop)
+    def scaled_side(self) -> int:
+        """Pixels after resizing, before the crop: of the long side of a picture that is padded, else of the short."""
+        return round(self.size / self.crop) if self.fit == "crop" else self.size
 
 
 @dataclass(frozen=True, slots=True)

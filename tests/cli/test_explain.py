@@ -10,24 +10,26 @@ import pytest
 from PIL import Image
 
 import genus as genus_package
-from genus.bundle import Bundle, save_bundle
+from genus.bundle import Bundle, load_bundle, save_bundle
 from genus.demo import draw
 from genus.description import Architecture
 from genus.errors import UsageError
 from genus.models.registry import preprocess_of
-from genus.types import Preprocess
+from genus.report.explanation import overlay
+from genus.types import FitName, Preprocess
+from genus.workflows.reporting.explanations import laid_over
 from tests.cli.conftest import Genus
 from tests.models.test_registry import TINY, tiny
 
 FIGURES = ("attention", "patches", "windows", "hierarchy")
 
 
-def run_of(name: str, folder: Path, **arguments: object) -> Path:
+def run_of(name: str, folder: Path, fit: FitName = "crop", **arguments: object) -> Path:
     """A run with random weights."""
     folder.mkdir()
     model = tiny(name, **arguments)
     size = 64 if name == "vit_tiny_patch16" else 96
-    preprocess = Preprocess(size, preprocess_of(name).mean, preprocess_of(name).std, crop=0.9)
+    preprocess = Preprocess(size, preprocess_of(name).mean, preprocess_of(name).std, crop=0.9, fit=fit)
     save_bundle(
         Bundle(model, Architecture(name, {**TINY[name], **arguments}), ("daisy", "rose", "tulip"), preprocess), folder
     )
@@ -71,6 +73,35 @@ def test_heat_maps_beside_their_pictures(genus: Genus, trained: Path, pictures: 
         ("one.jpg", "ok", "one-2.heat.png"),
     ]
     assert {path: path.read_bytes() for path in pictures.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize(("fit", "size"), [("pad", (600, 100)), ("pad", (100, 600)), ("stretch", (600, 100))])
+def test_what_is_hot_lies_where_it_is_in_the_picture(
+    fit: FitName, size: tuple[int, int], genus: Genus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A map of what is red to the model, of a picture that is red at its beginning; here and in the report."""
+    drawn: list[Any] = []
+
+    def redness(_: Bundle, pixels: np.ndarray, classes: object) -> tuple[np.ndarray, None]:
+        red = (pixels[..., 0].astype(int) - pixels[..., 2]).clip(0)
+        return red.reshape(1, 24, 4, 24, 4).mean(axis=(2, 4)), None
+
+    def heat_png(*arguments: object, unknown: bool) -> bytes:
+        drawn.extend(arguments[:3])
+        return b""
+
+    monkeypatch.setattr("genus.workflows.explain.heat_of", redness)
+    monkeypatch.setattr("genus.workflows.explain.heat_png", heat_png)
+    picture = Image.new("RGB", size, "blue")
+    picture.paste((255, 0, 0), (0, 0, min(size[0], 120), min(size[1], 120)))
+    picture.save(tmp_path / "one.png")
+    run = run_of("vgg11", tmp_path / "run", fit)
+    assert genus("explain", run, tmp_path / "one.png", "--out", tmp_path / "out").code == 0
+    shown, heat, box = drawn
+    laid = overlay(shown, heat, box)
+    glows = laid.max(axis=2) > 130  # grey, both colours have 85
+    assert (glows == (shown[..., 0] > 128)).mean() > 0.95
+    assert np.array_equal(laid_over(Image.fromarray(shown), heat, load_bundle(run)), laid)
 
 
 def test_another_class_has_another_map(genus: Genus, trained: Path, pictures: Path, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ WAYS = {
     "linear head in bf16": [*LITE, "--head", "linear", "--precision", "bf16"],
     "upper stages": [*LITE, "--freeze-until", "5", "--epochs", "2"],
     "all layers": [*LITE, *FULL],
+    "padded": [*LITE, "--fit", "pad", "--epochs", "20", "--lr", "1e-3"],
+    "stretched, all layers": [*LITE, "--fit", "stretch", *FULL],
     "swin": ["--model", "swin_tiny", "--weights", "none", *FULL],
     "vit": ["--model", "vit_tiny_patch16", "--weights", "none", *FULL],
     "vgg": ["--model", "vgg11", "--weights", "none", *FULL],
@@ -30,14 +32,14 @@ WAYS = {
 
 @pytest.fixture(scope="module")
 def half_grey(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawings of which every other one is grey, and saved in another format."""
+    """Drawings of which every other one is grey, no square, and saved in another format."""
     root = tmp_path_factory.mktemp("data") / "flowers"
     for species in SPECIES:
         (root / species).mkdir(parents=True)
         for number in range(20):
             picture = draw(species, number, size=80)
             if number % 2:
-                picture.convert("L").save(root / species / f"{number:02d}.png")
+                picture.convert("L").crop((0, 16, 80, 64)).save(root / species / f"{number:02d}.png")
             else:
                 picture.save(root / species / f"{number:02d}.jpg")
     return root

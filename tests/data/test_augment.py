@@ -1,5 +1,7 @@
 """Random views: inside the picture, large enough, and the same for the same random numbers."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -7,25 +9,36 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from genus.data.augment import MIN_AREA, OPERATIONS, random_crop, random_view
-from genus.types import Preprocess
+from genus.types import FitName, Preprocess
 from tests.corpus import scene
 
 SMALL = Preprocess(size=16)
+GROUND = np.array([124, 116, 104], np.uint8)  # of padding: the mean of ImageNet
 SIDES = st.integers(1, 200) | st.integers(1, 20_000)
 
 
 @settings(max_examples=300, deadline=None)
-@given(width=SIDES, height=SIDES, min_area=st.sampled_from([0.2, 0.35, 1.0]), seed=st.integers(0, 2**32 - 1))
-@example(width=1, height=20_000, min_area=0.35, seed=0)
-def test_a_crop_lies_inside_and_keeps_area_and_aspect(width: int, height: int, min_area: float, seed: int) -> None:
-    columns, rows = random_crop(width, height, min_area, np.random.default_rng(seed))
+@given(
+    width=SIDES,
+    height=SIDES,
+    min_area=st.sampled_from([0.2, 0.35, 1.0]),
+    own_aspect=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+@example(width=1, height=20_000, min_area=0.35, own_aspect=False, seed=0)
+def test_a_crop_lies_inside_and_keeps_area_and_aspect(
+    width: int, height: int, min_area: float, own_aspect: bool, seed: int
+) -> None:
+    aspect = width / height if own_aspect else 1.0
+    columns, rows = random_crop(width, height, min_area, np.random.default_rng(seed), aspect)
     assert 0 <= columns.start < columns.stop <= width
     assert 0 <= rows.start < rows.stop <= height
     across, down = columns.stop - columns.start, rows.stop - rows.start
-    if (across, down) == pytest.approx((min(width, height * 4 / 3), min(height, width * 4 / 3)), abs=1):
+    widest, tallest = min(width, height * aspect * 4 / 3), min(height, width / aspect * 4 / 3)
+    if (across, down) == pytest.approx((widest, tallest), abs=1):
         return  # the largest central crop
-    assert (across + 0.5) / (down - 0.5) >= 3 / 4
-    assert (across - 0.5) / (down + 0.5) <= 4 / 3
+    assert (across + 0.5) / (down - 0.5) >= 3 / 4 * aspect
+    assert (across - 0.5) / (down + 0.5) <= 4 / 3 * aspect
     assert (across + 0.5) * (down + 0.5) >= min_area * width * height
 
 
@@ -48,13 +61,14 @@ def test_crops_differ_in_place_size_and_shape() -> None:
     height=st.integers(1, 60),
     strength=st.sampled_from(["light", "strong"]),
     resample=st.sampled_from(["bicubic", "bilinear"]),
+    fit=st.sampled_from(get_args(FitName)),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_any_picture_gives_a_square_of_the_right_kind(
-    width: int, height: int, strength: str, resample: str, seed: int
+    width: int, height: int, strength: str, resample: str, fit: FitName, seed: int
 ) -> None:
     image = scene((width, height)) if min(width, height) > 1 else Image.new("RGB", (width, height), "teal")
-    preprocess = Preprocess(size=16, resample=resample)  # type: ignore[arg-type]
+    preprocess = Preprocess(size=16, resample=resample, fit=fit)  # type: ignore[arg-type]
     view = random_view(image, preprocess, strength, np.random.default_rng(seed))  # type: ignore[arg-type]
     assert view.shape == (16, 16, 3)
     assert view.dtype == np.uint8
@@ -86,6 +100,24 @@ def test_light_only_crops_and_mirrors() -> None:
         falling += bool(steps[0] < 0)
     assert 70 < falling < 130
     assert MIN_AREA["strong"] < MIN_AREA["light"]
+
+
+def test_views_of_the_whole_picture_are_padded_or_stretched_like_it() -> None:
+    """Of an elongated picture that grows lighter from left to right."""
+    ramp = np.tile(np.linspace(150, 250, 800).astype(np.uint8)[None, :, None], (100, 1, 3))
+    heights, rising = [], []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        padded = random_view(Image.fromarray(ramp), Preprocess(64, fit="pad"), "light", rng)
+        seen = np.flatnonzero((padded != GROUND).any(axis=(1, 2)))
+        heights.append(len(seen))
+        assert (padded[: seen[0]] == GROUND).all()
+        assert seen[0] == 63 - seen[-1]
+        stretched = random_view(Image.fromarray(ramp), Preprocess(64, fit="stretch"), "light", rng)
+        rising.append(np.abs(np.diff(stretched[32, :, 0].astype(int))).sum() / 100)
+    assert 8 * 3 / 4 - 2 <= min(heights) < max(heights) <= 8 * 4 / 3 + 2  # 1/8 of the width, as in the whole picture
+    assert 0.5 < min(rising) < 0.65  # the share of the width that is seen
+    assert max(rising) > 0.9
 
 
 @pytest.mark.parametrize("number", range(len(OPERATIONS)))

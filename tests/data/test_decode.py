@@ -11,7 +11,7 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,11 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from genus.data import decode as decode_module
 from genus.data.decode import MAX_BYTES, SMALL_BYTES, Gate, decode, open_rgb, read, require_room
 from genus.data.formats import FileKind, sniff
 from genus.data.preprocess import fit
 from genus.errors import PictureError, install_hint
-from genus.types import Preprocess
+from genus.types import DecodeRule, FitName, Preprocess
 from tests import corpus
 from tests.corpus import BAD, CASES, SOUND, Case, encode, plain, turned
 from tests.encoders import icc_rgb, png, tiff
@@ -127,7 +128,7 @@ def test_eight_orientations_are_one_picture(kind: str) -> None:
     preprocess = Preprocess(size=56, crop=0.875)
     files = [corpus.turned(picture, orientation, kind, **options) for orientation in range(1, 9)]
     assert len(set(files)) == 8
-    assert open_rgb(files[5], preprocess.short_side).size == ((128, 96) if kind == "JPEG" else (256, 192))
+    assert open_rgb(files[5], preprocess.scaled_side).size == ((128, 96) if kind == "JPEG" else (256, 192))
     tensors = [decode(file, preprocess) for file in files]
     for tensor in tensors[1:]:
         assert np.array_equal(tensor, tensors[0])
@@ -156,10 +157,30 @@ def test_draft_rule(size: tuple[int, int], at_least: int | None, expected: tuple
 def test_draft_is_close_to_the_full_decode() -> None:
     data = corpus.encode(corpus.scene((900, 700)), "JPEG", quality=95)
     preprocess = Preprocess(size=77, crop=0.875)
-    assert open_rgb(data, preprocess.short_side).size == (225, 175)
+    assert open_rgb(data, preprocess.scaled_side).size == (225, 175)
     difference = np.abs(decode(data, preprocess).astype(int) - fit(open_rgb(data), preprocess))
     assert difference.mean() < 1
     assert difference.max() <= 6
+
+
+@pytest.mark.parametrize(
+    ("size", "preprocess", "expected"),
+    [
+        ((1600, 400), Preprocess(100), (400, 100)),
+        ((1600, 400), Preprocess(100, crop=0.5), (800, 200)),
+        ((1600, 400), Preprocess(100, crop=0.5, fit="pad"), (200, 50)),
+        ((400, 1600), Preprocess(201, fit="pad"), (100, 400)),
+        ((400, 1600), Preprocess(100, fit="stretch"), (100, 400)),
+        ((1600, 400), Preprocess(101, crop=0.5, fit="stretch"), (800, 200)),
+    ],
+)
+def test_no_more_of_a_jpeg_is_decoded_than_the_fit_takes(
+    size: tuple[int, int], preprocess: Preprocess, expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = []
+    monkeypatch.setattr(decode_module, "fit", lambda image, _: decoded.append(image.size))
+    decode(corpus.encode(corpus.scene(size), "JPEG"), preprocess)
+    assert decoded == [expected]
 
 
 @pytest.mark.parametrize("rule", ["draft-cut", "draft"])
@@ -179,12 +200,19 @@ def test_fit_equals_resize_then_central_crop(resample: str, rule: str) -> None:
     st.integers(1, 40),
     st.sampled_from([0.5, 0.875, 0.9, 1.0]),
     st.sampled_from(["draft-cut", "draft"]),
+    st.sampled_from(get_args(FitName)),
 )
-def test_fit_of_any_size_commutes_with_mirroring(width: int, height: int, size: int, crop: float, rule: str) -> None:
+def test_fit_of_any_size_commutes_with_mirroring(
+    width: int, height: int, size: int, crop: float, rule: DecodeRule, how: FitName
+) -> None:
     picture = Image.fromarray(np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8))
-    preprocess = Preprocess(size=size, crop=crop, decode=rule)  # type: ignore[arg-type]
+    preprocess = Preprocess(size=size, crop=crop, decode=rule, fit=how)
+    fitted = fit(picture, preprocess).astype(int)
+    assert fitted.shape == (size, size, 3)
     mirrored = fit(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT), preprocess)
-    assert np.abs(mirrored[:, ::-1].astype(int) - fit(picture, preprocess)).max() <= 3
+    assert np.abs(mirrored[:, ::-1] - fitted).max() <= 3
+    upside_down = fit(picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM), preprocess)
+    assert np.abs(upside_down[::-1] - fitted).max() <= 3
 
 
 def test_the_limit_counts_pixels_before_the_draft() -> None:
@@ -421,7 +449,10 @@ def peak():
 preprocess = Preprocess(32)
 decode(Path(sys.argv[1]), preprocess)
 files = [(path, path.read_bytes()) for path in map(Path, sys.argv[2:])]
-needs = {path: open_picture(path.name.split("-")[0], data, 32, "full-range").needed for path, data in files}
+needs = {
+    path: open_picture(path.name.split("-")[0], data, 32, "full-range", by_long_side=False).needed
+    for path, data in files
+}
 before = peak()
 for path, data in sorted(files, key=lambda file: needs[file[0]]):
     decode(data, preprocess)

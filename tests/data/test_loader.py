@@ -236,6 +236,7 @@ def told(batches: list[Batch]) -> list[object]:
         ("none", Preprocess(32)),
         ("light", Preprocess(48, HALF, HALF, "bilinear", 0.9, "draft")),
         ("strong", Preprocess(40)),
+        ("light", Preprocess(40, fit="pad")),
     ],
 )
 def test_they_are_told_everything(strength: AugmentName, preprocess: Preprocess, paths: list[Path]) -> None:

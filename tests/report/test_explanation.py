@@ -26,6 +26,23 @@ def test_the_map_lies_on_what_the_model_saw() -> None:
     assert (overlay(PICTURE, np.zeros((4, 4)), BOX)[:, 10:50] == 100).all()
 
 
+def test_the_map_of_a_padded_picture_is_cut_with_the_padding() -> None:
+    heat = np.random.default_rng(0).random((5, 5))
+    padded = np.pad(PICTURE, ((10, 10), (0, 0), (0, 0)))
+    assert np.array_equal(overlay(PICTURE, heat, (0, -10, 60, 50)), overlay(padded, heat, (0, 0, 60, 60))[10:50])
+    turned = PICTURE.transpose(1, 0, 2), heat.T, (-10, 0, 50, 60)
+    assert np.array_equal(overlay(*turned), overlay(PICTURE, heat, (0, -10, 60, 50)).transpose(1, 0, 2))
+
+
+def test_only_a_cut_picture_is_said_to_be_cut() -> None:
+    told = []
+    for box in (BOX, (0, -10, 60, 50), (0, 0, 60, 40)):
+        with house_style():
+            figure = heat_figure(PICTURE, np.eye(3), box, "rose", 0.9, "rose", unknown=False)
+        told.append(any("cut off" in text.get_text() for text in figure.texts))
+    assert told == [True, False, False]
+
+
 def test_the_legend_has_the_colours_of_the_map() -> None:
     brightest = 255 * ((1 - STRENGTH) * 0.4 + STRENGTH * np.array(colormaps["inferno"](1.0)[:3]))
     colours = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in legend_colours(5)])

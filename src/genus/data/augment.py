@@ -3,6 +3,10 @@
 ``light``: a random crop of at least 35 % of the area, mirrored half of the time.
 ``strong``: a random crop of at least 20 %, mirrored, then two random operations of RandAugment (Cubuk et al. 2020).
 What happens to whole batches (light and contrast, erasing, mixing) is in ``training/mixing.py``.
+
+By the fit ``crop``, the random crop is about square, and scaled to a square. By ``pad`` and ``stretch``, it has about
+the proportions of the picture, and is padded or stretched as that is in use: so an object has the same shape in both,
+and no view is all ground.
 """
 
 import math
@@ -16,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from genus.data.decode import Source, decode, opened_rgb
-from genus.data.preprocess import central, resize_part
+from genus.data.preprocess import central, fit_part
 from genus.types import AugmentName, Preprocess
 
 Operation = Callable[[Image.Image, float], Image.Image]
@@ -50,7 +54,7 @@ def read_view(
 ) -> NDArray[np.uint8]:
     """A random view of a picture, which is decoded no larger than that takes. Raises PictureError."""
     at_least = round(preprocess.size / MIN_AREA[strength] ** 0.5)
-    with opened_rgb(source, at_least, preprocess.decode) as image:
+    with opened_rgb(source, at_least, preprocess.decode, by_long_side=preprocess.fit == "pad") as image:
         return random_view(image, preprocess, strength, rng)
 
 
@@ -59,8 +63,9 @@ def random_view(
 ) -> NDArray[np.uint8]:
     """An upright RGB picture -> a random view of it, ``size`` x ``size`` x 3 uint8. The same ``rng`` state, the
     same view."""
-    across, down = random_crop(image.width, image.height, MIN_AREA[strength], rng)
-    view = resize_part(image, down, across, preprocess.size, preprocess.resample)
+    aspect = 1.0 if preprocess.fit == "crop" else image.width / image.height
+    across, down = random_crop(image.width, image.height, MIN_AREA[strength], rng, aspect)
+    view = fit_part(image, down, across, preprocess)
     if rng.random() < 0.5:
         view = view[:, ::-1]
     if strength == "strong":
@@ -71,17 +76,19 @@ def random_view(
     return np.ascontiguousarray(view)
 
 
-def random_crop(width: int, height: int, min_area: float, rng: np.random.Generator) -> tuple[slice, slice]:
-    """Columns and rows of a crop with ``min_area``..1 of the area and an aspect ratio of 3/4..4/3 (both before
+def random_crop(
+    width: int, height: int, min_area: float, rng: np.random.Generator, aspect: float = 1.0
+) -> tuple[slice, slice]:
+    """Columns and rows of a crop with ``min_area``..1 of the area and 3/4..4/3 of this ``aspect`` ratio (both before
     rounding to whole pixels); the largest central crop with a fitting ratio where ten tries find none."""
     for _ in range(10):
         area = width * height * rng.uniform(min_area, 1)
-        aspect = math.exp(rng.uniform(-MAX_LOG_ASPECT, MAX_LOG_ASPECT))
-        across, down = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        ratio = aspect * math.exp(rng.uniform(-MAX_LOG_ASPECT, MAX_LOG_ASPECT))
+        across, down = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 1 <= across <= width and 1 <= down <= height:
             left, upper = rng.integers(width - across + 1), rng.integers(height - down + 1)
             return slice(left, left + across), slice(upper, upper + down)
-    return central(width, min(width, height * 4 / 3)), central(height, min(height, width * 4 / 3))
+    return central(width, min(width, height * aspect * 4 / 3)), central(height, min(height, width / aspect * 4 / 3))
 
 
 def _affine(image: Image.Image, a: float, b: float, c: float, d: float, e: float, f: float) -> Image.Image:

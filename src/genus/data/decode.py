@@ -75,7 +75,8 @@ def decode(source: Source, preprocess: Preprocess, max_pixels: int = MAX_PIXELS)
     cannot be used, whatever is wrong with it; TypeError for what is no ``Source``, an array of another shape, an image
     without pixels and a file that is not open for reading bytes included.
     """
-    with opened_rgb(source, preprocess.short_side, preprocess.decode, max_pixels) as image:
+    by_long_side = preprocess.fit == "pad"
+    with opened_rgb(source, preprocess.scaled_side, preprocess.decode, max_pixels, by_long_side=by_long_side) as image:
         return fit(image, preprocess)
 
 
@@ -89,13 +90,19 @@ def open_rgb(
 
 @contextmanager
 def opened_rgb(
-    source: Source, at_least: int | None = None, rule: DecodeRule = "full-range", max_pixels: int = MAX_PIXELS
+    source: Source,
+    at_least: int | None = None,
+    rule: DecodeRule = "full-range",
+    max_pixels: int = MAX_PIXELS,
+    *,
+    by_long_side: bool = False,
 ) -> Iterator[Image.Image]:
     """The whole picture in mode RGB: first frame, upright, sRGB, transparency on white, 8 bits by ``rule``.
 
     With ``at_least``, a JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 of its size (sides rounded up) whose
-    sides are not below ``at_least`` pixels, or at full size where there is none; other formats, and every format
-    without ``at_least``, come at full size. ``max_pixels`` is held against the header, before decoding.
+    sides are not below ``at_least`` pixels (``by_long_side``: whose long side is not), or at full size where there is
+    none; other formats, and every format without ``at_least``, come at full size. ``max_pixels`` is held against the
+    header, before decoding.
 
     Large pictures wait for one another, so that several threads do not hold them at the same time; the context should
     end when the picture is not needed any more. Raises as ``decode`` does.
@@ -107,7 +114,7 @@ def opened_rgb(
     kind = require_picture(content[:HEADER_BYTES])
     _ignore_pillow_warnings()
     with _as_picture_errors(kind.name, content, max_pixels):
-        opened = open_picture(kind.name, content, at_least, rule)
+        opened = open_picture(kind.name, content, at_least, rule, by_long_side=by_long_side)
         require_room(opened.width, opened.height, opened.needed, max_pixels)
     with GATE.taking(opened.needed):
         with _as_picture_errors(kind.name, content, max_pixels):

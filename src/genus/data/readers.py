@@ -47,7 +47,7 @@ _IN_PILLOW = 8
 """Bytes of a pixel that Pillow needs: 4 in one picture, 4 in the next, which is RGB or turned."""
 
 
-def open_picture(kind: str, data: bytes, at_least: int | None, rule: DecodeRule) -> Opened:
+def open_picture(kind: str, data: bytes, at_least: int | None, rule: DecodeRule, *, by_long_side: bool) -> Opened:
     """A file of the format ``kind``, to which ``sniff`` gives the role ``read``.
 
     Raises PictureError, or whatever Pillow raises for hostile bytes; ``damage`` makes a message of that.
@@ -56,7 +56,7 @@ def open_picture(kind: str, data: bytes, at_least: int | None, rule: DecodeRule)
         raise PictureError(_truncated(kind, len(data.rstrip(b"\0"))))
     match kind:
         case "JPEG":
-            return _open_jpeg(data, at_least)
+            return _open_jpeg(data, at_least, by_long_side)
         case "PNG":
             opened = png.open_png(data)
             return _opened(opened, partial(png.load_png, opened, rule))
@@ -91,12 +91,14 @@ def _loaded(image: ImageFile.ImageFile) -> Image.Image:
     return image
 
 
-def _open_jpeg(data: bytes, at_least: int | None) -> Opened:
-    """It will be loaded at the smallest of 1/1, 1/2, 1/4, 1/8 of its size whose sides are not below ``at_least``."""
+def _open_jpeg(data: bytes, at_least: int | None, by_long_side: bool) -> Opened:
+    """It will be loaded at the smallest of 1/1, 1/2, 1/4, 1/8 of its size whose sides are not below ``at_least``, or
+    whose long side is not."""
     image = JpegImageFile(io.BytesIO(data))
     width, height = image.size
     if at_least is not None:
-        image.draft(None, (at_least, at_least))
+        other = 1 if by_long_side else at_least
+        image.draft(None, (at_least, other) if width > height else (other, at_least))
     needed = _IN_PILLOW * image.width * image.height
     if image.info.get("progressive"):
         needed += 6 * width * height  # libjpeg then keeps all coefficients, of 2 bytes

@@ -24,7 +24,7 @@ Pixels = NDArray[np.uint8]
 Heat = NDArray[np.floating]
 """h x w, not negative: how much each place speaks for a class."""
 Box = tuple[int, int, int, int]
-"""Left, top, right, bottom in pixels: the part of a picture that the model saw."""
+"""Left, top, right, bottom of the model's input, in pixels of a picture; with padding it reaches beyond the picture."""
 Numbers = NDArray[np.floating]
 Place = tuple[int, int]
 """Row and column."""
@@ -43,15 +43,18 @@ WHITE = "#ffffff"
 def overlay(picture: Pixels, heat: Heat, box: Box) -> Pixels:
     """``picture`` in grey with ``heat`` over its ``box``.
 
-    The hottest place has the brightest colour; the scale is that of this picture. All grey: no place speaks for the
-    class. What lies outside ``box`` is dark.
+    The hottest place has the brightest colour, on the padding, too; the scale is that of this picture. All grey: no
+    place speaks for the class. What lies outside ``box`` is dark.
     """
     left, top, right, bottom = box
+    height, width = picture.shape[:2]
+    rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
     grey = picture.mean(axis=2) / 255
     laid = np.repeat(grey[..., None] * UNSEEN, 3, axis=2)
     scaled = Image.fromarray((heat / max(float(heat.max()), 1e-12)).astype(np.float32))
     smooth = np.asarray(scaled.resize((right - left, bottom - top), Image.Resampling.BICUBIC)).clip(0, 1)
-    laid[top:bottom, left:right] = _glow(grey[top:bottom, left:right], smooth)
+    seen = smooth[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    laid[rows, columns] = _glow(grey[rows, columns], seen)
     return np.round(255 * laid).astype(np.uint8)
 
 
@@ -87,7 +90,7 @@ def heat_figure(
         axes.set_axis_off()
     title = _title(label, probability, answer, unknown)
     figure.text(0, 1 + 0.12 / height, title, fontsize=10, va="bottom", linespacing=1.4)
-    if box != (0, 0, picture.shape[1], picture.shape[0]):
+    if box[0] > 0 or box[1] > 0:
         note = "dark: cut off before the model saw the picture"
         figure.text(0, -0.2 / height, note, fontsize=7, color=FAINT_INK, va="center")
     bar = figure.add_axes((1 - 1.1 / whole, -0.245 / height, 0.8 / whole, 0.09 / height))

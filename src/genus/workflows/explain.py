@@ -19,7 +19,7 @@ from genus.predictor import Predictor
 from genus.report.explanation import heat_png
 from genus.types import OnEvent, PredictionRow, Progress, ignore_events
 from genus.workflows.predict import predict_paths
-from genus.workflows.reporting.explanations import Viewpoint, as_input, draw_figure, heat_of, require_figures, seen_box
+from genus.workflows.reporting.explanations import Viewpoint, as_input, draw_figure, heat_of, input_box, require_figures
 
 EXPLANATIONS = "explanations"  # the folder in a run, and in it the name of the table
 TABLE = f"{EXPLANATIONS}.csv"
@@ -88,7 +88,7 @@ def _explain(bundle: Bundle, row: PredictionRow, stem: Path, label: str | None, 
     if row.prediction is None:
         return Explained(row, None, ())
     try:
-        picture = open_rgb(Path(row.path), max(LONG_SIDE, bundle.preprocess.short_side), bundle.preprocess.decode)
+        picture = open_rgb(Path(row.path), max(LONG_SIDE, bundle.preprocess.scaled_side), bundle.preprocess.decode)
     except PictureError as error:
         return Explained(PredictionRow(row.path, None, str(error)), None, ())
     explained = label or row.prediction.label
@@ -98,7 +98,7 @@ def _explain(bundle: Bundle, row: PredictionRow, stem: Path, label: str | None, 
     answer = row.prediction
     probability = dict(answer.top).get(explained)
     unknown = answer.known is False
-    box = seen_box(shown, bundle)
+    box = input_box(shown, bundle)
     drawn = {"heat": heat_png(np.asarray(shown), heat, box, explained, probability, answer.label, unknown=unknown)}
     if figures:
         viewpoint = _viewpoint(bundle, pixels, heat)

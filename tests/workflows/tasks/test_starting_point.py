@@ -7,9 +7,9 @@ import pytest
 from genus.config import TrainConfig
 from genus.errors import MachineError, UsageError, install_hint
 from genus.models.sources import Pretrained
-from genus.types import Event, Note
+from genus.types import Event, Note, Preprocess
 from genus.workflows.tasks import starting_point as choose_model
-from genus.workflows.tasks.starting_point import choose_name
+from genus.workflows.tasks.starting_point import choose_name, preprocess_for
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,10 @@ def test_auto(swin: str, answers: bool, lite: str, expected: str | None, monkeyp
 def test_unknown_name() -> None:
     with pytest.raises(UsageError, match="Did you mean 'vit_base_patch16'"):
         choose_name(TrainConfig(model="vit_base_patch_16"), lambda event: None)
+
+
+def test_pictures_are_prepared_as_usual_but_for_what_is_asked() -> None:
+    usual = Preprocess(64, crop=0.9, fit="pad")
+    assert preprocess_for(TrainConfig(), usual) == usual
+    assert preprocess_for(TrainConfig(image_size=96), usual) == Preprocess(96, crop=0.9, fit="pad")
+    assert preprocess_for(TrainConfig(fit="crop"), usual) == Preprocess(64, crop=0.9)

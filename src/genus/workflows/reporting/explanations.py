@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genus.bundle import Bundle
 from genus.data.loader import Pixels, chunks
-from genus.data.preprocess import central_square
+from genus.data.preprocess import input_frame
 from genus.engine.torch_engine import Normalise
 from genus.errors import UsageError
 from genus.explanation import (
@@ -48,13 +48,13 @@ def heat_of(bundle: Bundle, pixels: Pixels, classes: Sequence[int]) -> tuple[NDA
 
 
 def laid_over(picture: Image.Image, heat: NDArray[np.floating], bundle: Bundle) -> Pixels:
-    """The whole picture with ``heat`` on the square of it that the model saw."""
-    return overlay(np.asarray(picture), heat, seen_box(picture, bundle))
+    """The whole picture with ``heat`` on what the model saw of it."""
+    return overlay(np.asarray(picture), heat, input_box(picture, bundle))
 
 
-def seen_box(picture: Image.Image, bundle: Bundle) -> Box:
-    """The square of ``picture`` that the model sees."""
-    rows, columns = central_square(picture.size, bundle.preprocess)
+def input_box(picture: Image.Image, bundle: Bundle) -> Box:
+    """What becomes the model's input: a part of ``picture``, or with padding more than that."""
+    rows, columns = input_frame(picture.size, bundle.preprocess)
     return columns.start, rows.start, columns.stop, rows.stop
 
 

@@ -92,7 +92,7 @@ def close_ups(answers: Answers, places: Sequence[int], trained_on: Sequence[Memb
     """A closer look at these test pictures, of which some may be gone: where the model looked, and which training
     pictures are near."""
     bundle = answers.scored.bundle
-    at_least = max(LARGE, bundle.preprocess.short_side)
+    at_least = max(LARGE, bundle.preprocess.scaled_side)
     rule = bundle.preprocess.decode
     found = [(place, _open(answers.scored.subset.paths[place], at_least, rule)) for place in places]
     there = [(place, picture) for place, picture in found if picture]

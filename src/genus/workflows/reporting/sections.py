@@ -28,6 +28,12 @@ Facts = Iterator[tuple[str, str]]
 
 POINTS = 150  # of a risk-coverage curve
 NAMED = 20  # classes of the card
+SEEN = {
+    "crop": "the central square",
+    "pad": "the whole picture, padded to a square",
+    "stretch": "the whole picture, stretched to a square",
+}
+"""What a model sees of a picture, by its fit."""
 
 
 def charts(run: Run, answers: Answers) -> Iterator[Chart]:
@@ -191,7 +197,7 @@ def model_card(bundle: Bundle) -> Facts:
     """What the model is, what it is good for, and the licence of the weights it started from."""
     name, preprocess = bundle.architecture.name, bundle.preprocess
     yield "Model", f"{name}, {count_parameters(bundle.model) / 1e6:.1f} million parameters"
-    yield "Input", f"the central square, {preprocess.size} x {preprocess.size} pixels, {preprocess.resample}"
+    yield "Input", f"{SEEN[preprocess.fit]}, {preprocess.size} x {preprocess.size} pixels, {preprocess.resample}"
     others = len(bundle.classes) - NAMED
     yield "Classes", ", ".join(bundle.classes[:NAMED]) + (f" and {others} more" if others > 0 else "")
     yield "Licence of the pretrained weights", _licence(name, str(bundle.record.get("weights", "")))

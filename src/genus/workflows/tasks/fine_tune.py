@@ -107,6 +107,7 @@ def fingerprint_of(
         "model": start.architecture.name,
         "arguments": dict(start.architecture.arguments),
         "size": start.preprocess.size,
+        "fit": start.preprocess.fit,
         "precision": compute.precision,
         "freeze_until": config.freeze_until,
         "views": config.views,

@@ -44,7 +44,7 @@ def open_study(run: Run, parts: tuple[Part, ...], device: str, on_event: OnEvent
     bundle = load_bundle(run.folder)
     split = require_split(run, bundle)
     members = [member for part in parts for member in split.members(part)]
-    config = replace(_pretrained_config(run), device=device, freeze_until=None)
+    config = replace(_pretrained_config(run), device=device, freeze_until=None, fit=bundle.preprocess.fit)
     if config.weights == "none":
         raise UsageError(
             f"{run.folder} started from random weights: there are no pretrained features to study its pictures by."

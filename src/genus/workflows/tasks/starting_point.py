@@ -89,7 +89,7 @@ def prepare_model(config: TrainConfig, name: str, classes: tuple[str, ...], on_e
     if config.from_run is not None:
         return _from_run(config, config.from_run, classes, on_event)
     num_classes = len(classes)
-    preprocess = preprocess_for(config, name)
+    preprocess = preprocess_for(config, registry.preprocess_of(name))
     if name.startswith(TIMM_PREFIX):
         return _from_timm(config, name, num_classes, preprocess, on_event)
     architecture = Architecture(name, _arguments(name, preprocess))
@@ -178,12 +178,9 @@ def _require_stage(name: str, stages: int) -> None:
         )
 
 
-def preprocess_for(config: TrainConfig, name: str) -> Preprocess:
-    """How pictures will be prepared: as the earlier run did, or as the model's table row says at ``--image-size``."""
-    if config.from_run is not None:
-        return load_bundle(config.from_run).preprocess
-    preprocess = registry.preprocess_of(name)
-    return preprocess if config.image_size is None else replace(preprocess, size=config.image_size)
+def preprocess_for(config: TrainConfig, usual: Preprocess) -> Preprocess:
+    """How pictures will be prepared: as is usual for the model, or was for the earlier run, but for what is asked."""
+    return replace(usual, size=config.image_size or usual.size, fit=config.fit or usual.fit)
 
 
 def _arguments(name: str, preprocess: Preprocess) -> dict[str, Any]:
@@ -231,4 +228,5 @@ def _from_run(config: TrainConfig, run: Path, classes: tuple[str, ...], on_event
     )
     ancestors = _ancestors_of_run(run, bundle, on_event)
     below_head = bundle.record.get("trained_below_head", True)
-    return StartingPoint(bundle.model, bundle.architecture, bundle.preprocess, f"run {run.name}", ancestors, below_head)
+    preprocess = preprocess_for(config, bundle.preprocess)
+    return StartingPoint(bundle.model, bundle.architecture, preprocess, f"run {run.name}", ancestors, below_head)
