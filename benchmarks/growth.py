@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,27 +24,18 @@ from PIL import Image
 from torch import nn
 
 from benchmarks.timing import machine
+from genus.data.checks.links import find_links
 from genus.data.folder import scan
-from genus.data.inspect import DecodeOnly, Inspection, inspect
+from genus.data.inspect import FactsOnly, Inspection, inspect
 from genus.data.loader import default_workers
 from genus.data.split import split
-from genus.features.cache import SETTLED_AFTER, FeatureCache, KnownFiles, stamp
+from genus.features.cache import FeatureCache
+from genus.features.memory import SETTLED_AFTER, PictureMemory
 from genus.training.head import Examples, HeadRecipe, fit_adamw
 from genus.types import Part, Preprocess, ignore_events
 
 WIDTH, CLASSES = 1280, 10  # EfficientNet-Lite0 has so many features
 DISK_A_FILE = 4096 + 4 * WIDTH + 40 + 72
-
-
-class Recogniser(DecodeOnly):
-    """Remembers the files of an earlier run."""
-
-    def __init__(self, root: Path) -> None:
-        self.seen = KnownFiles(root)
-        self.stamp, self.remember = stamp, self.seen.remember
-
-    def recognise(self, paths: Sequence[Path]) -> list[bytes | None]:
-        return self.seen.contents([stamp(path) for path in paths])
 
 
 def draw(folder: Path, count: int) -> None:
@@ -85,13 +76,16 @@ def measure(folder: Path, count: int) -> None:
         print(f"| {count:,} | {step} | {seconds / count * 1e6:.1f} | {growth} |", flush=True)
         return result
 
-    def look(consumer: Recogniser) -> Inspection:
-        return inspect(catalog, preprocess, default_workers(), ignore_events, consumer)
+    def look() -> Inspection:
+        with PictureMemory(folder / "seen", preprocess) as memory:
+            return inspect(catalog, preprocess, default_workers(), ignore_events, memory, FactsOnly())
 
     time.sleep(SETTLED_AFTER)
     catalog = timed("scan", lambda: scan(folder / "photos"))
-    seen = timed("read, hash, decode", lambda: look(Recogniser(folder / "seen")))
-    assert timed("recognise", lambda: look(Recogniser(folder / "seen"))) == seen
+    seen = timed("read, hash, decode, facts", look)
+    assert timed("recognise", look).good == seen.good
+    with PictureMemory(folder / "seen", preprocess) as memory:
+        timed("copies, series", lambda: find_links(seen, None, memory, default_workers(), ignore_events))
     parts = timed("split", lambda: split(seen.good, 0))
     train = parts.members(Part.TRAIN)
     pictures = [bytes.fromhex(member.sha256) for member in train]

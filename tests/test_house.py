@@ -38,19 +38,22 @@ WITHIN_LAYER = {  # the only edges inside a layer: from a module, or a file of d
     "run": "config stored",
     "data.augment": "data.decode data.preprocess",
     "data.bmp": "data.colour",
-    "data.checks": "data.loader data.preprocess",
+    "data.checks": "data.catalog data.decode data.facts data.folds data.groups data.inspect data.leaks data.loader "
+    "data.preprocess data.split",
     "data.columns": "data.formats data.layout",
     "data.decode": "data.colour data.formats data.preprocess data.readers",
     "data.exif": "data.tiff",
     "data.find": "data.formats",
     "data.folder": "data.catalog data.formats data.layout data.table data.walk",
+    "data.facts": "data.formats data.header",
     "data.header": "data.bmp data.exif data.formats data.heif data.jpeg data.tiff",
-    "data.inspect": "data.catalog data.decode data.loader",
+    "data.inspect": "data.catalog data.decode data.facts data.loader data.preprocess",
+    "data.leaks": "data.groups data.split",
     "data.layout": "data.formats data.walk",
     "data.loader": "data.augment",
     "data.png": "data.colour",
     "data.readers": "data.bmp data.colour data.png data.tiff",
-    "data.split": "data.folds data.inspect",
+    "data.split": "data.folds data.groups data.inspect",
     "data.table": "data.catalog data.columns data.formats data.layout",
     "data.tiff": "data.colour",
     "data.walk": "data.catalog data.formats",
@@ -58,21 +61,24 @@ WITHIN_LAYER = {  # the only edges inside a layer: from a module, or a file of d
     "models.vit": "models.attention",
     "models.checkpoint": "models.layouts",
     "models.weights": "models.checkpoint models.layouts models.registry models.swin models.vit",
+    "workflows.check": "workflows.examine workflows.tasks",
     "workflows.compare": "workflows.dataset workflows.scoring",
+    "workflows.dataset": "workflows.examine",
     "workflows.demo": "workflows.dataset workflows.predict workflows.tasks workflows.train",
     "workflows.evaluate": "workflows.dataset workflows.reporting workflows.scoring workflows.tasks",
     "workflows.explain": "workflows.predict workflows.reporting",
     "workflows.predict": "workflows.tasks",
     "workflows.reporting": "workflows.dataset workflows.scoring",
     "workflows.scoring": "workflows.dataset",
-    "workflows.tasks": "workflows.dataset",
+    "workflows.tasks": "workflows.dataset workflows.examine",
     "workflows.train": "workflows.dataset workflows.reporting workflows.scoring workflows.tasks",
 }
 ROOMS = {  # inside these, a file imports only from those before it
-    "data.checks": "alignment candidates near_copies",
+    "data.checks": "alignment candidates near_copies series links finding labels repeats files pictures shortcuts "
+    "plan table",
     "workflows.tasks": "compute starting_point features fine_tune head full partial out_of_fold cross_validation "
     "calibrate pretrained studies learning",
-    "workflows.reporting": "explanations pictures sections words report",
+    "workflows.reporting": "explanations pictures findings sections words report",
 }
 MOST_IMPORTS = 14  # of genus, in one module
 TORCH_FREE = (

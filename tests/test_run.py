@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from genus.config import CONFIG, TrainConfig
 from genus.errors import DataError, MachineError, ModelError, UsageError
-from genus.run import BAD_FILES, CROSS_VALIDATION, HISTORY, LABEL_ERRORS, LEARNING_CURVE, TEST_LOG, Result, Run
+from genus.run import BAD_FILES, CHECK, CROSS_VALIDATION, HISTORY, LABEL_ERRORS, LEARNING_CURVE, TEST_LOG, Result, Run
 from genus.stored import Metrics
 from genus.training.head import Trial
 from genus.types import Caution, EpochResult, Event, Note, best_epoch, ignore_events
@@ -197,13 +197,15 @@ def test_damage_costs_the_file_not_the_command(tmp_path: Path) -> None:
             TEST_LOG,
             CROSS_VALIDATION,
             LEARNING_CURVE,
+            CHECK,
         ):
             (tmp_path / name).write_bytes(damaged)
         assert (run.metrics(), run.split(tmp_path), run.history(), run.openings()) == (Metrics(), None, [], [])
         assert (run.cross_validation(), run.learning_curve(), run.label_errors()) == (None, None, [])
+        assert run.check() is None
         assert isinstance(run.config(), dict)
     told = [event.text for event in events if isinstance(event, Caution)]
-    for name in ("metrics.json", CROSS_VALIDATION, LEARNING_CURVE, HISTORY):
+    for name in ("metrics.json", CROSS_VALIDATION, LEARNING_CURVE, HISTORY, CHECK):
         assert any(f"{name} cannot be read and is not used: " in text for text in told)
 
 

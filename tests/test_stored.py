@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 
 from genus.evaluation.intervals import Estimate
-from genus.stored import CrossValidation, Curve, CurvePoint, Metrics, doubtful_labels, from_json, results
+from genus.stored import (
+    Check,
+    CheckedPicture,
+    CrossValidation,
+    Curve,
+    CurvePoint,
+    Metrics,
+    StoredFinding,
+    doubtful_labels,
+    from_json,
+    results,
+)
 from genus.training.head import Trial
 from genus.types import EpochResult
 
@@ -15,6 +26,14 @@ SHARE = {"value": 0.5, "low": None, "high": 1}
 POINT = {"share": 0.1, "pictures": 5, "accuracy": SHARE, "recall": [None]}
 CURVE = {"schema": 1, "points": [POINT], "gain": SHARE, "next_class": "rose"}
 FOLDS = {"schema": 1, "pictures": 9, "accuracies": [0.5, 1]}
+FINDING = {
+    "kind": "copy",
+    "severity": "note",
+    "sentence": "Two.",
+    "advice": "",
+    "members": [[{"path": "a", "label": "b"}]],
+}
+CHECK = {"data": "/a", "pictures": 2, "classes": {"b": 2}, "verdict": "clean", "findings": [FINDING]}
 HEAD = "path,label,suggested,label_probability,suggested_probability,confident,part\n"
 
 
@@ -24,6 +43,9 @@ def test_what_genus_writes_is_read() -> None:
     assert (found.mean, found.range, found.pictures) == (0.75, (0.5, 1), 9)
     estimate = Estimate(0.5, None, 1.0)
     assert from_json(Curve, json.dumps(CURVE)) == Curve((CurvePoint(5, estimate),), estimate, "rose")
+    finding = StoredFinding("copy", "note", "Two.", "", ((CheckedPicture("a", "b"),),))
+    assert from_json(Check, json.dumps(CHECK)) == Check("/a", 2, {"b": 2}, "clean", (finding,))
+    assert from_json(Check, json.dumps(CHECK | {"findings": [FINDING | {"members": []}]})).findings[0].members == ()
     trial = {"c": 0.01, "val_loss": 0.5, "val_accuracy": 1.0}
     lines = f"{json.dumps(EPOCH)}\n{json.dumps(trial)}\n"
     assert results(lines.encode()) == [EpochResult(1, 4, 1e-4, 2.0, None, 0.5, 0.1), Trial(0.01, 0.5, 1.0)]
@@ -47,6 +69,14 @@ def test_what_genus_writes_is_read() -> None:
         (Curve, CURVE, "gain"),
         (Curve, CURVE, "gain value"),
         (Curve, CURVE, "gain low"),
+        (Check, CHECK, "data"),
+        (Check, CHECK, "classes"),
+        (Check, CHECK, "classes b"),
+        (Check, CHECK, "verdict"),
+        (Check, CHECK, "findings 0"),
+        (Check, CHECK, "findings 0 severity"),
+        (Check, CHECK, "findings 0 members 0 0"),
+        (Check, CHECK, "findings 0 members 0 0 label"),
         (EpochResult, EPOCH, "epoch"),
         (EpochResult, EPOCH, "train_loss"),
         (EpochResult, EPOCH, "val_loss"),
@@ -60,12 +90,13 @@ def test_what_is_no_such_value_is_refused(kind: type, value: dict[str, Any], pla
         inner = inner[key]
     inner[last] = odd
     fitting = {"val": odd is None or odd == {}, "low": odd is None, "val_loss": odd is None, "accuracies": odd == [1]}
+    fitting |= {"data": isinstance(odd, str), "label": isinstance(odd, str), "classes": odd == {}}
     if fitting.get(str(last)):
         from_json(kind, json.dumps(value))
         return
     with pytest.raises(ValueError, match=r"cannot be|is no object|has no|a number belongs"):
         from_json(kind, json.dumps(value))
-    if last not in ("val", "low", 0):
+    if last not in ("val", "low", "b", 0):
         del inner[last]
         with pytest.raises(ValueError, match=f"has no '{last}'"):
             from_json(kind, json.dumps(value))

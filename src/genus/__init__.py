@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genus.api import check as check
     from genus.api import compare as compare
     from genus.api import evaluate as evaluate
     from genus.api import explain as explain
@@ -28,6 +29,7 @@ _HOMES = {
     "Prediction": "genus.types",
     "Predictor": "genus.predictor",
     "Preprocess": "genus.types",
+    "check": "genus.api",
     "compare": "genus.api",
     "evaluate": "genus.api",
     "explain": "genus.api",
@@ -36,7 +38,18 @@ _HOMES = {
 }
 
 __version__ = version("genus")
-__all__ = ["GenusError", "Prediction", "Predictor", "Preprocess", "compare", "evaluate", "explain", "load", "train"]
+__all__ = [
+    "GenusError",
+    "Prediction",
+    "Predictor",
+    "Preprocess",
+    "check",
+    "compare",
+    "evaluate",
+    "explain",
+    "load",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

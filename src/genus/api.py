@@ -17,6 +17,7 @@ from genus.data.find import find_pictures
 from genus.files import as_path
 from genus.predictor import load
 from genus.types import AugmentName, Caution, EngineName, Event, FitName, HeadName, OnEvent, PrecisionName, Progress
+from genus.workflows.check import CheckResult, check_folder
 from genus.workflows.compare import CompareResult, compare_runs
 from genus.workflows.evaluate import EvaluateResult, evaluate_run
 from genus.workflows.explain import EXPLANATIONS, Explained, explain_paths
@@ -31,6 +32,8 @@ class TrainOptions(TypedDict, total=False):
     """The options of ``genus train``; their meaning and defaults stand in ``config.TrainConfig``."""
 
     split: Path | str | None
+    group: str | None
+    strict: bool
     out: Path | str | None
     resume: bool
     minutes: float | None
@@ -127,6 +130,15 @@ def _signature() -> Signature:
 
 
 train.__signature__ = _signature()  # type: ignore[attr-defined]
+
+
+def check(data: Path | str = "data", *, group: str | None = None, on_event: OnEvent | None = None) -> CheckResult:
+    """Look at every file of ``data``: what is wrong with it stands in ``findings`` of the result.
+
+    ``group`` is a regular expression on paths: pictures of one group belong together. Raises a GenusError, or TypeError
+    for what is no path.
+    """
+    return check_folder(as_path("The data", data), group, on_event or listener())
 
 
 def evaluate(

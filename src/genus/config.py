@@ -40,6 +40,11 @@ class TrainConfig:
 
     data: Annotated[Path, About("Data", "Folder of class folders, or a CSV table.")] = Path("data")
     split: Annotated[Path | None, About("Data", "split.json of an earlier run: its pictures keep their sides.")] = None
+    group: Annotated[
+        str | None,
+        About("Data", "Regular expression on paths: pictures of one group stay on one side.", metavar="REGEX"),
+    ] = None
+    strict: Annotated[bool, About("Data", "Stop where `genus check` finds what makes the result wrong.")] = False
     out: Annotated[Path | None, About("Run", "Folder to write to.", "runs/<data>-<model>-<n>")] = None
     resume: Annotated[bool, About("Run", "Go on with the interrupted run in --out, by its own options.")] = False
     minutes: Annotated[float | None, About("Run", "Fit the training into this time.")] = None

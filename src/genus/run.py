@@ -37,6 +37,7 @@ from genus.files import (
     remove_leftovers,
 )
 from genus.stored import (
+    Check,
     CrossValidation,
     Curve,
     DoubtfulLabel,
@@ -57,6 +58,7 @@ CONFUSION_PNG = "confusion.png"
 CURVES_PNG = "curves.png"
 SPLIT = "split.json"
 BAD_FILES = "bad_files.csv"
+CHECK = "check.json"
 TEST_LOG = "test_openings.jsonl"
 CROSS_VALIDATION = "cross_validation.json"
 OUT_OF_FOLD = "out_of_fold.csv"
@@ -70,7 +72,7 @@ LAST = "last.safetensors"
 
 BUILDING = ".building"  # the folder in which the bundle is put together
 LOCK, OWNER = ".lock", ".owner"
-NO_RUN_YET = {BUILDING, LOCK, OWNER, BAD_FILES}  # what a start that failed may leave
+NO_RUN_YET = {BUILDING, LOCK, OWNER, BAD_FILES, CHECK}  # what a start that failed may leave
 
 Result = EpochResult | Trial
 """One line of ``metrics.jsonl``: an epoch, or a strength of the linear head."""
@@ -165,7 +167,7 @@ class Run:
         """Without a result there is nothing to go on with; a list of unreadable files is worth keeping."""
         if (self / HISTORY).exists() or (self / CHECKPOINT).exists():
             return
-        for name in (CONFIG, SPLIT, OWNER):
+        for name in (CONFIG, SPLIT, CHECK, OWNER):
             (self / name).unlink(missing_ok=True)
         if made and not (self / BAD_FILES).exists():
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -314,6 +316,10 @@ class Run:
         """What ``metrics.json`` says, that of the run or of an ``evaluation_folder``."""
         return self._read(f"{folder}{METRICS}", lambda content: from_json(Metrics, content), Metrics())
 
+    def check(self) -> Check | None:
+        """What ``check.json`` says."""
+        return self._read(CHECK, lambda content: from_json(Check, content), None)
+
     def cross_validation(self) -> CrossValidation | None:
         """What ``cross_validation.json`` says."""
         return self._read(CROSS_VALIDATION, lambda content: from_json(CrossValidation, content), None)
@@ -374,11 +380,8 @@ def _require_no_other_files(folder: Path) -> None:
         raise UsageError(f"{folder} is a file. Choose another --out.")
     if not folder.is_dir() or (folder / CONFIG).exists() or (folder / DESCRIPTION).exists():
         return
-    others = [
-        name
-        for name in sorted(path.name for path in folder.iterdir())
-        if name not in NO_RUN_YET and not is_leftover(name)
-    ]
+    names = sorted(path.name for path in folder.iterdir())
+    others = [name for name in names if name not in NO_RUN_YET and not is_leftover(name)]
     if others:
         raise UsageError(f"{folder} is not empty and holds no run of genus ({others[0]}). Choose another --out.")
 

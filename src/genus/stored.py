@@ -11,8 +11,9 @@ import json
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from statistics import fmean
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from genus.data.checks.finding import Severity, Verdict
 from genus.evaluation.intervals import Estimate
 from genus.training.head import Trial
 from genus.types import EpochResult
@@ -24,10 +25,12 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Of ``metrics.json``: what validation showed, and the folder of the pictures where they are not the run's own."""
+    """Of ``metrics.json``: what validation showed, the folder of pictures that are not the run's own, and what
+    a careless split would have claimed."""
 
     val: dict[str, Any] | None = None
     data: str | None = None
+    careless_split: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,10 @@ class CrossValidation:
     pictures: int
     accuracies: tuple[float, ...]
     accuracy: Estimate | None = None
+
+    def __post_init__(self) -> None:
+        if not self.accuracies:
+            raise ValueError("'accuracies' of it cannot be empty")
 
     @property
     def mean(self) -> float:
@@ -69,6 +76,41 @@ class Curve:
     points: tuple[CurvePoint, ...]
     gain: Estimate
     next_class: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.points:
+            raise ValueError("'points' of it cannot be empty")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPicture:
+    """A picture that a finding concerns; its path is relative to the data folder where it lies there."""
+
+    path: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFinding:
+    """What a check found, as ``genus.data.checks.finding.Finding`` says it."""
+
+    kind: str
+    severity: Severity
+    sentence: str
+    advice: str
+    members: tuple[tuple[CheckedPicture, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Of ``check.json``: what the checks found in the folder ``data``, the gravest first. ``pictures`` and ``classes``,
+    each with its number of pictures, count those that can be read."""
+
+    data: str
+    pictures: int
+    classes: dict[str, int]
+    verdict: Verdict
+    findings: tuple[StoredFinding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +178,13 @@ def _checked(kind: Any, value: Any, place: str) -> Any:
     if isinstance(kind, UnionType):
         (other,) = set(get_args(kind)) - {NoneType}
         return None if value is None else _checked(other, value, place)
-    if get_origin(kind) is tuple and isinstance(value, list) and value:
-        return tuple(_checked(get_args(kind)[0], one, f"{place}, number {i}") for i, one in enumerate(value, 1))
-    wanted = get_origin(kind) or kind
+    wanted, inner = get_origin(kind) or kind, get_args(kind)
+    if wanted is Any or (wanted is Literal and value in inner):
+        return value
+    if wanted is tuple and isinstance(value, list):
+        return tuple(_checked(inner[0], one, f"{place}, number {i}") for i, one in enumerate(value, 1))
+    if wanted is dict and isinstance(value, dict):
+        return {name: _checked(inner[1], one, f"'{name}' of {place}") for name, one in value.items()}
     if wanted is float and type(value) is int:
         wanted = int
     if type(value) is not wanted or (wanted is int and abs(value) >= LARGEST):

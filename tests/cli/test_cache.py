@@ -13,7 +13,7 @@ from PIL import Image
 
 from genus.data import inspect
 from genus.data.decode import read
-from genus.features import cache
+from genus.features import memory
 from genus.features.cache import cache_root, tables
 from genus.features.extractor import FeatureExtractor
 from tests.cli.conftest import FAST, SPECIES, Genus
@@ -57,7 +57,7 @@ def test_another_head_or_seed_computes_nothing_again(
 def test_a_second_run_opens_only_files_that_have_changed(
     genus: Genus, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "SETTLED_AFTER", 0.0)
+    monkeypatch.setattr(memory, "SETTLED_AFTER", 0.0)
     photos = tmp_path / "photos"
     shutil.copytree(drawn, photos)
     time.sleep(0.05)

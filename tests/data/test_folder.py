@@ -431,7 +431,8 @@ def test_a_class_of_links_out_of_the_root_says_why_it_is_empty(tmp_path: Path) -
 
 
 FOLDERS = st.sampled_from(["cat", "dog", "Cat", "ünï", "train", "test", "valid", ".git", "__MACOSX"])
-FILES = st.sampled_from(["1.jpg", "2.TIFF", "plain", "notes.txt", ".3.jpg", "desktop.ini"])
+LINKS = ("up", "own.jpg")  # to the root, a loop; to 1.jpg beside it, which may be missing
+FILES = st.sampled_from(["1.jpg", "2.TIFF", "plain", "notes.txt", ".3.jpg", "desktop.ini", *LINKS])
 PATHS = st.tuples(st.lists(FOLDERS, max_size=3), FILES).map(lambda parts: "/".join([*parts[0], parts[1]]))
 TREES = st.one_of(
     st.sets(PATHS, max_size=12),
@@ -443,10 +444,11 @@ PARTS = {"train": Part.TRAIN, "test": Part.TEST, "valid": Part.VAL}
 
 
 def model(paths: set[str]) -> set[tuple[str, str, Part | None]] | None:
-    """The rules once more, on strings; None where the scan must refuse."""
+    """The rules once more, on strings; None where the scan must refuse. A loop is an empty folder."""
     split_paths = [tuple(path.split("/")) for path in paths]
-    folders = {path[:depth] for path in split_paths for depth in range(1, len(path)) if not HIDDEN & {*path[:depth]}}
-    files = {path for path in split_paths if not HIDDEN & {*path} and path[-1] != "notes.txt"}
+    ways = [path if path[-1] == "up" else path[:-1] for path in split_paths]
+    folders = {way[:depth] for way in ways for depth in range(1, len(way) + 1) if not HIDDEN & {*way[:depth]}}
+    files = {path for path in split_paths if not HIDDEN & {*path} and path[-1] not in ("notes.txt", "up")}
 
     def below(folder: tuple[str, ...]) -> set[str]:
         return {one[-1] for one in folders if one[:-1] == folder}
@@ -489,7 +491,7 @@ def model(paths: set[str]) -> set[tuple[str, str, Part | None]] | None:
         ("/".join(file), start[-1], part)
         for file in files
         for start, part in starts.items()
-        if file[: len(start)] == start
+        if file[: len(start)] == start and (file[-1] != "own.jpg" or (*file[:-1], "1.jpg") in files)
     }
     trained = {label for _, label, part in pictures if part in (None, Part.TRAIN)}
     labels = {start[-1] for start in starts}
@@ -504,7 +506,11 @@ def test_random_trees_agree_with_the_model(paths: set[str]) -> None:
     expected = model(paths)
     event("refused" if expected is None else "accepted")
     with tempfile.TemporaryDirectory() as name:
-        root = tree(Path(name), paths)
+        root = tree(Path(name), (path for path in paths if path.split("/")[-1] not in LINKS))
+        for path in paths:
+            if (link := Path(path).name) in LINKS:
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).symlink_to(root if link == "up" else "1.jpg")
         if expected is None:
             with pytest.raises(DataError):
                 scan(root)

@@ -5,21 +5,43 @@ import hashlib
 import io
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from genus.data import inspect as inspect_module
 from genus.data.catalog import BadFile, Catalog, Picture, bad_files_csv
-from genus.data.decode import decode
+from genus.data.decode import decode, opened_for
+from genus.data.facts import FACTS, Facts
 from genus.data.folder import scan
-from genus.data.inspect import DecodeOnly, Inspected, Inspection, inspect, require_usable
+from genus.data.inspect import FactsOnly, Inspected, Inspection, inspect, require_usable
 from genus.errors import DataError
 from genus.types import Event, Preprocess, Progress, ignore_events
 from tests import corpus
 
 SMALL = Preprocess(size=16)
+
+
+class Forgetful:
+    """A memory that knows nothing."""
+
+    def contents(self, paths: Sequence[Path]) -> list[bytes | None]:
+        return [None] * len(paths)
+
+    def stamp(self, path: Path) -> bytes | None:
+        return None
+
+    def remember(self, stamps: Sequence[bytes], pictures: Sequence[bytes]) -> None:
+        raise AssertionError("nothing has a stamp")
+
+    def facts(self, pictures: Sequence[bytes | None]) -> list[Facts | None]:
+        return [None] * len(pictures)
+
+    def keep_facts(self, pictures: Sequence[bytes], facts: Facts) -> None:
+        pass
 
 
 def contents(root: Path) -> dict[Path, bytes]:
@@ -34,7 +56,7 @@ def test_every_file_of_the_corpus_is_either_good_or_listed(tmp_path: Path, worke
     events: list[Event] = []
     missing = BadFile(tmp_path / "listed.jpg", "any", "line 3: there is no file")
     catalog = Catalog(tmp_path, ("any",), tuple(pictures), bad=(missing,))
-    inspection = inspect(catalog, SMALL, workers, events.append, DecodeOnly())
+    inspection = inspect(catalog, SMALL, workers, events.append, Forgetful(), FactsOnly())
     assert [good.picture.path.name for good in inspection.good] == [case.name for case in corpus.SOUND]
     assert inspection.bad[0] == missing
     assert [bad.path.name for bad in inspection.bad[1:]] == [case.name for case in corpus.BAD] + ["gone.jpg"]
@@ -47,7 +69,7 @@ def test_every_file_of_the_corpus_is_either_good_or_listed(tmp_path: Path, worke
     assert contents(tmp_path) == before
 
 
-class Collector(DecodeOnly):
+class Collector(FactsOnly):
     """A consumer that wants all but a few pictures, and keeps what it gets."""
 
     batch_size = 3
@@ -56,8 +78,8 @@ class Collector(DecodeOnly):
         self.unwanted = unwanted
         self.taken: dict[bytes, np.ndarray] = {}
 
-    def wants(self, picture: bytes) -> bool:
-        return picture not in self.unwanted
+    def wants(self, pictures: Sequence[bytes]) -> list[bool]:
+        return [picture not in self.unwanted for picture in pictures]
 
     def take(self, pictures: Sequence[bytes], pixels: np.ndarray) -> None:
         assert len(pictures) <= self.batch_size
@@ -70,68 +92,79 @@ def test_a_consumer_gets_the_pixels_of_the_one_pass(
 ) -> None:
     decoded: list[bytes] = []
 
-    def counting(data: bytes, preprocess: Preprocess) -> np.ndarray:
+    def counting(data: bytes, preprocess: Preprocess) -> AbstractContextManager[Image.Image]:
         decoded.append(data)
-        return decode(data, preprocess)
+        return opened_for(data, preprocess)
 
-    monkeypatch.setattr(inspect_module, "decode", counting)
+    monkeypatch.setattr(inspect_module, "opened_for", counting)
     root = corpus.write_folder(tmp_path / "photos", {"cat": 11, "dog": 9})
     (root / "cat" / "bad.jpg").write_bytes(b"")
     catalog = scan(root)
     pictures = catalog.pictures
     digests = {hashlib.sha256(picture.path.read_bytes()).digest(): picture for picture in pictures}
     unwanted = set(list(digests)[3:7])
-    consumer = Collector(unwanted)
-    inspection = inspect(catalog, SMALL, workers, ignore_events, consumer)
+    consumer, memory = Collector(unwanted), Remembering({})
+    inspection = inspect(catalog, SMALL, workers, ignore_events, memory, consumer)
     assert [good.picture for good in inspection.good] == [p for p in pictures if p.path.name != "bad.jpg"]
     assert len(inspection.bad) == 1
     empty = hashlib.sha256(b"").digest()
     assert consumer.taken.keys() == digests.keys() - unwanted - {empty}
-    assert len(decoded) == len(consumer.taken)  # and nothing was decoded twice, or in vain
     for digest, pixels in consumer.taken.items():
         assert np.array_equal(pixels, decode(digests[digest].path, SMALL))
+    assert len(decoded) == len(memory.known_facts) == 20  # facts and pixels from one decoding
+    again = inspect(catalog, SMALL, workers, ignore_events, memory, Collector(set(digests) - unwanted))
+    assert len(decoded) == 20 + len(unwanted)  # what is known and not wanted is not decoded
+    assert again.facts.tobytes() == inspection.facts.tobytes()
 
 
-class Recogniser(Collector):
+class Remembering(Forgetful):
     """Knows some files by their paths, and remembers those with an even number by theirs."""
 
     def __init__(self, known: dict[Path, bytes]) -> None:
-        super().__init__(set())
         self.known = known
+        self.known_facts: dict[bytes, Facts] = {}
         self.remembered: dict[bytes, bytes] = {}
 
-    def recognise(self, paths: Sequence[Path]) -> list[bytes | None]:
+    def contents(self, paths: Sequence[Path]) -> list[bytes | None]:
         return [self.known.get(path) for path in paths]
 
     def stamp(self, path: Path) -> bytes | None:
-        return bytes(path) if int(path.stem) % 2 == 0 else None
+        return bytes(path) if path.stem.isdigit() and int(path.stem) % 2 == 0 else None
 
     def remember(self, stamps: Sequence[bytes], pictures: Sequence[bytes]) -> None:
         self.remembered |= dict(zip(stamps, pictures, strict=True))
 
+    def facts(self, pictures: Sequence[bytes | None]) -> list[Facts | None]:
+        return [self.known_facts.get(picture or b"") for picture in pictures]
 
-def test_a_file_that_is_recognised_is_not_opened(tmp_path: Path) -> None:
+    def keep_facts(self, pictures: Sequence[bytes], facts: Facts) -> None:
+        self.known_facts |= dict(zip(pictures, facts, strict=True))
+
+
+def test_a_file_of_which_all_is_known_is_not_opened(tmp_path: Path) -> None:
     catalog = scan(corpus.write_folder(tmp_path / "photos", {"cat": 5, "dog": 5}))
     contents_of = {found.path: hashlib.sha256(found.path.read_bytes()).digest() for found in catalog.pictures}
+    before = inspect(catalog, SMALL, 2, ignore_events, Forgetful(), FactsOnly())
     known = {picture.path: contents_of[picture.path] for picture in catalog.pictures[::3]}
+    memory = Remembering(known)
+    memory.keep_facts([contents_of[item.picture.path] for item in before.good[::3]], before.facts[::3])
     for path in known:
         path.write_bytes(b"not to be opened")
     events: list[Event] = []
-    consumer = Recogniser(known)
-    inspection = inspect(catalog, SMALL, 2, events.append, consumer)
-    assert [(good.picture, good.sha256) for good in inspection.good] == [
-        (picture, contents_of[picture.path].hex()) for picture in catalog.pictures
-    ]
+    consumer = Collector(set(known.values()))
+    inspection = inspect(catalog, SMALL, 2, events.append, memory, consumer)
+    assert inspection.good == before.good
+    assert inspection.facts.tobytes() == before.facts.tobytes()
     read = {path: content for path, content in contents_of.items() if path not in known}
     assert consumer.taken.keys() == set(read.values())
-    assert consumer.remembered == {bytes(path): read[path] for path in read if int(path.stem) % 2 == 0}
+    assert memory.remembered == {bytes(path): read[path] for path in read if int(path.stem) % 2 == 0}
     assert events[-1] == Progress("Reading pictures", 10, 10)
 
 
 def test_events_are_few(tmp_path: Path) -> None:
     root = corpus.write_folder(tmp_path / "photos", {"cat": 150, "dog": 150})
     events: list[Event] = []
-    inspect(scan(root), SMALL, 2, events.append, DecodeOnly())
+    inspect(scan(root), SMALL, 2, events.append, Forgetful(), FactsOnly())
     assert 1 <= len(events) < 60
 
 
@@ -139,10 +172,10 @@ def test_an_error_of_ours_is_not_taken_for_a_bad_file(monkeypatch: pytest.Monkey
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(inspect_module, "decode", broken)
+    monkeypatch.setattr(inspect_module, "opened_for", broken)
     root = corpus.write_folder(tmp_path / "photos", {"cat": 3, "dog": 3})
     with pytest.raises(RuntimeError, match="a bug"):
-        inspect(scan(root), SMALL, 2, ignore_events, DecodeOnly())
+        inspect(scan(root), SMALL, 2, ignore_events, Forgetful(), FactsOnly())
 
 
 def outcome(good: int, bad: int, lost: int = 0) -> Inspection:
@@ -150,7 +183,8 @@ def outcome(good: int, bad: int, lost: int = 0) -> Inspection:
     sound = [Inspected(Picture(Path(f"cat/{n}.jpg"), "cat"), "0" * 64) for n in range(good)]
     sound.append(Inspected(Picture(Path("dog/1.jpg"), "dog"), "0" * 64))
     unsound = [BadFile(Path(f"cat/bad{n}.jpg"), "cat", "empty file") for n in range(bad)]
-    return Inspection(tuple(sound), (*unsound, *(BadFile(Path("fox/1.jpg"), "fox", "empty file") for _ in range(lost))))
+    unsound += [BadFile(Path("fox/1.jpg"), "fox", "empty file") for _ in range(lost)]
+    return Inspection(tuple(sound), tuple(unsound), np.zeros(len(sound), FACTS))
 
 
 def test_five_in_a_hundred_may_be_bad() -> None:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genus.data.catalog import Picture
+from genus.data.groups import Link, Relation
 from genus.data.inspect import Inspected
 from genus.data.split import Member, Split, moved, split
 from genus.errors import DataError
@@ -45,10 +46,17 @@ def counts(result: Split, label: str = "cat") -> tuple[int, int, int]:
 
 
 SEEDS = st.integers(0, 5)
+FOUND = st.sampled_from([Relation.COPY, Relation.NEAR_COPY, Relation.SERIES])
+LINKS = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), FOUND), max_size=20)
 CLASSES = st.dictionaries(st.sampled_from("abcd"), st.integers(1, 90), min_size=1)
 GROUPED = st.lists(
     st.tuples(st.sampled_from("abc"), st.integers(0, 60), st.one_of(st.none(), st.sampled_from("uvwxyz"))), min_size=1
 )
+
+
+def linked(items: list[Inspected], drawn: Iterable[tuple[int, int, Relation]]) -> list[Link]:
+    """Any two of ``items``."""
+    return [Link(one % len(items), other % len(items), relation) for one, other, relation in drawn]
 
 
 def data_set(classes: dict[str, int]) -> list[Inspected]:
@@ -77,15 +85,22 @@ def test_shares_hold_within_every_class(classes: dict[str, int], seed: int) -> N
         assert abs(val - 0.15 * n) <= 1
 
 
-@given(st.dictionaries(st.sampled_from("abcd"), st.integers(1, 40), min_size=1), st.integers(1, 5), SEEDS)
-def test_shares_hold_to_one_group(plants: dict[str, int], leaves: int, seed: int) -> None:
+@given(
+    st.dictionaries(st.sampled_from("abcd"), st.integers(1, 40), min_size=1),
+    st.integers(1, 5),
+    FOUND | st.none(),
+    SEEDS,
+)
+def test_shares_hold_to_one_group(plants: dict[str, int], leaves: int, found: Relation | None, seed: int) -> None:
+    """Whether the user said what belongs together, or it was found."""
     items = [
-        picture(label, 1000 * ord(label) + leaves * plant + leaf, group=f"{label}{plant}")
+        picture(label, 1000 * ord(label) + leaves * plant + leaf, group=None if found else f"{label}{plant}")
         for label, number in plants.items()
         for plant in range(number)
         for leaf in range(leaves)
     ]
-    result = split(items, seed)
+    links = [Link(number - 1, number, found) for number in range(len(items)) if found and number % leaves]
+    result = split(items, seed, links=links)
     for label, number in plants.items():
         _, val, test = counts(result, label)
         assert abs(test / leaves - 0.15 * number) <= 1
@@ -104,17 +119,21 @@ def test_a_grown_class_moves_few_pictures() -> None:
 
 
 @settings(max_examples=200)
-@given(GROUPED, SEEDS)
-def test_groups_and_copies_stay_together(rows: list[tuple[str, int, str | None]], seed: int) -> None:
+@given(GROUPED, LINKS, SEEDS)
+def test_groups_copies_and_links_stay_together(
+    rows: list[tuple[str, int, str | None]], drawn: list[tuple[int, int, Relation]], seed: int
+) -> None:
     items = [picture(label, n, group=group, name=f"{i}") for i, (label, n, group) in enumerate(rows)]
+    links = linked(items, drawn)
     try:
-        result = split(items, seed)
+        result = split(items, seed, links=links)
     except DataError:  # a group that spans classes may take all pictures of one to the other side
         return
     where: dict[str, set[Part]] = {}
     for item, member in zip(items, result.pictures, strict=True):
         where.setdefault(item.picture.group or item.sha256, set()).add(member.part)
     assert all(len(parts) == 1 for parts in where.values())
+    assert all(result.pictures[link.first].part == result.pictures[link.second].part for link in links)
 
 
 @given(CLASSES, CLASSES, SEEDS, SEEDS)
@@ -134,6 +153,24 @@ def test_an_earlier_split_is_binding(classes: dict[str, int], more: dict[str, in
         assert val > 0 or n - before == 0 or n < 3 or (n - before == 1 and before < 3)
         for count in (test, val):  # the new ones fill up what the old ones lack
             assert count >= 0.15 * n - 1 or n - before < 2
+
+
+@given(st.integers(3, 40), st.integers(0, 40), LINKS, SEEDS)
+def test_an_earlier_split_is_binding_whatever_else_belongs_together(
+    count: int, more: int, drawn: list[tuple[int, int, Relation]], seed: int
+) -> None:
+    """None of the old pictures moves, though links to new ones may join old ones; the new ones go to their relatives,
+    to those that test rather than to those that validate or train."""
+    items = pictures(count + more)
+    links = linked(items, drawn)
+    earlier = split(items[:count], seed, links=[link for link in links if max(link[:2]) < count])
+    stored = Split.from_json(json.loads(json.dumps(earlier.to_json(ROOT))), ROOT)
+    result = split(items, seed + 1, [stored], links=links)
+    assert moved(stored, result) == 0
+    old = {(member.unit, member.part) for member in result.pictures[:count]}
+    for member in result.pictures[count:]:
+        relatives = [part for part in (Part.TEST, Part.VAL, Part.TRAIN) if (member.unit, part) in old]
+        assert member.part in (relatives[:1] or Part)
 
 
 def test_new_pictures_of_an_earlier_group_follow_it() -> None:
@@ -264,20 +301,6 @@ def test_a_large_group_that_is_held_out_is_said() -> None:
     for seed in range(12):
         told = [caution for caution in data(seed).cautions if caution.startswith("Large groups are held out")]
         assert bool(told) == (seed in held_out)
-
-
-def test_a_group_in_two_given_parts_is_said() -> None:
-    given = [picture("cat", n, Part.TEST if n % 5 == 0 else Part.TRAIN, f"p{n // 10}") for n in range(40)]
-    result = split(given, seed=0)
-    (said,) = [caution for caution in result.cautions if "of test" in caution]
-    assert said.startswith("8 pictures of test are of groups that other parts have, too ('p0' for one)")
-
-
-def test_one_content_under_two_labels_is_said() -> None:
-    result = split([*pictures(40), *pictures(40, "dog", 38)], seed=0)
-    assert result.cautions == (
-        "2 pictures with the same bytes under two labels: /data/cat/38.jpg is 'cat', /data/dog/38.jpg is 'dog'.",
-    )
 
 
 def test_a_class_without_training_pictures_is_an_error() -> None:

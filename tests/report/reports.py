@@ -1,4 +1,4 @@
-"""Reports made of drawn flowers, for the tests of the page."""
+"""Reports and checks made of drawn flowers, for the tests of their pages."""
 
 import io
 import math
@@ -12,12 +12,15 @@ from PIL import Image, ImageFilter
 from genus.demo import SPECIES, draw
 from genus.report.content import (
     Chart,
+    CheckPage,
     ClassRow,
     CloseUp,
+    FoundPicture,
     Interval,
     Line,
     Neighbour,
     Report,
+    ShownFinding,
     ShownLabelError,
     ShownPicture,
 )
@@ -176,6 +179,7 @@ def report_of(
         "worst": tuple(close_up_of(picture, classes, 50 + k) for k, picture in enumerate(wrong[:4])),
         "least_certain": tuple(close_up_of(picture, classes, 70 + k) for k, picture in enumerate(pictures[:2])),
         "charts": charts_of(),
+        "findings": findings_of(),
         "label_errors": tuple(
             ShownLabelError(
                 f"{classes[0]}/odd_{k}.jpg", "train", classes[0], classes[1], 0.03, 0.91, flower(SPECIES[1], k)
@@ -204,6 +208,84 @@ def report_of(
         ),
     }
     return Report(**values | changes)
+
+
+def findings_of() -> tuple[ShownFinding, ...]:
+    """One of each severity: files that cannot be read; groups of two, of which the first has one label; single pictures
+    of many, one of them wide; and one without pictures."""
+
+    def found(path: str, label: str, seed: int, size: int = 120) -> FoundPicture:
+        return FoundPicture(path, label, flower(SPECIES[seed % len(SPECIES)], seed, size))
+
+    wide = Image.open(io.BytesIO(flower("rose", 1))).resize((112, 40))
+    out = io.BytesIO()
+    wide.save(out, format="JPEG")
+    return (
+        ShownFinding(
+            "unreadable",
+            "fatal",
+            "30 files cannot be read: rose/0.jpg (it ends too early) for one.",
+            "Repair or remove them.",
+            ((FoundPicture("rose/0.jpg", "rose", b""),),),
+            "Shown: 1 of 30 pictures.",
+        ),
+        ShownFinding(
+            "near copy",
+            "serious",
+            "4 pictures are near copies of each other, in 2 groups.",
+            "Remove one of each.",
+            (
+                (found("rose/1.jpg", "rose", 1), found("rose/2.jpg", "rose", 1)),
+                (found("rose/3.jpg", "rose", 3), found("Rose/3.jpg", "Rose", 3)),
+            ),
+            "",
+        ),
+        ShownFinding(
+            "blurred",
+            "warning",
+            "9 pictures are blurred.",
+            "Take them again.",
+            (
+                (FoundPicture("rose/wide.jpg", "rose", out.getvalue()),),
+                *((found(f"{k}.jpg", "tulip", k),) for k in range(8)),
+            ),
+            "",
+        ),
+        ShownFinding("folder", "note", "The folders train, val and test are the parts.", "", (), ""),
+    )
+
+
+def check_page_of(**changes: Any) -> CheckPage:
+    """A full page of a check; ``changes`` are its fields."""
+    values: dict[str, Any] = {
+        "title": "Five flowers",
+        "verdict": "cannot train",
+        "sentence": "No model can be trained on these pictures as they are.",
+        "pictures": 1234,
+        "findings": findings_of(),
+        "classes": (("daisy", 9), ("rose", 1225), ("tulip", 0)),
+        "commands": (("Check again", "genus check flowers"),),
+    }
+    return CheckPage(**values | changes)
+
+
+def odd_findings(names: Sequence[str] = HOSTILE) -> tuple[ShownFinding, ...]:
+    """``names`` in every field of a finding that a stranger can fill."""
+    poison = " ".join(names)
+    return tuple(
+        replace(
+            finding,
+            kind=poison,
+            sentence=poison,
+            advice=poison,
+            cut=poison,
+            groups=tuple(
+                tuple(replace(one, path=poison, label=names[k % len(names)]) for k, one in enumerate(group, number))
+                for number, group in enumerate(finding.groups)
+            ),
+        )
+        for finding in findings_of()
+    )
 
 
 def hostile_report() -> Report:
@@ -241,6 +323,7 @@ def hostile_report() -> Report:
         pictures=pictures,
         worst=worst,
         charts=charts,
+        findings=odd_findings(),
         label_errors=tuple(replace(one, path=poison, part=poison) for one in report.label_errors),
         numbers=pairs,
         data=pairs,

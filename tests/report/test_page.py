@@ -1,4 +1,4 @@
-"""The report in a browser: Debian's Chromium, driven by Playwright.
+"""The report in a browser.
 
 A page takes a second to open: most tests look at one that is opened once (``page``), and leave it as they found it.
 """
@@ -6,49 +6,26 @@ A page takes a second to open: most tests look at one that is opened once (``pag
 import dataclasses
 import html
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from genus.demo import SPECIES
 from genus.report.content import Interval, Report
 from genus.report.page import render
+from tests.report.browser import CONTRASTS, PHONE, READABLE, Open, Watched, fresh
 from tests.report.reports import HOSTILE, flower, hostile_report, report_of
 
 ROOT = Path(__file__).parents[2]
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
-READABLE = 4.5  # contrast of text, WCAG 2 level AA
 MANY = [f"{SPECIES[k % 5]} variety {k}" for k in range(100)]
 TWINS = [f"Chrysanthemum indicum var. album, {side}" for side in ("left", "right")]
 ODD = ["b c " * 40, "Rose 10", "長い名前" * 40, *TWINS, "rose 9", "a" * 200]
 
-CONTRASTS = """
-selector => {
-  const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const paint = colour => { context.fillStyle = colour; context.fillRect(0, 0, 1, 1); };
-  const luminance = () => {
-    const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].slice(0, 3)
-      .map(value => value / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  return [...document.querySelectorAll(selector)].map(element => {
-    const behind = [];
-    for (let at = element; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
-    ["white", ...behind].forEach(paint);
-    const paper = luminance();
-    paint(getComputedStyle(element).color);
-    const [dark, light] = [paper, luminance()].sort((a, b) => a - b);
-    return (light + 0.05) / (dark + 0.05);
-  });
-}
-"""
 SHADES = """
 () => {
   const row = document.querySelector(".matrix tbody").insertRow();
@@ -72,54 +49,6 @@ CELLS = """
   return [Number(button.dataset.truth), Number(button.dataset.answer), ...told, paths];
 })
 """
-
-
-@dataclass
-class Watched:
-    """A page, and all that it did behind the reader's back."""
-
-    page: Page
-    requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def assert_silent(self) -> None:
-        assert self.complaints == []
-        assert {request.split(":")[0] for request in self.requests} <= {"file", "data"}
-        assert sum(request.startswith("file") for request in self.requests) == 1
-
-
-Open = Callable[[str], Watched]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no program 'chromium' (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def open_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Open:
-    def open_page(text: str) -> Watched:
-        file = tmp_path_factory.mktemp("page") / "report.html"
-        file.write_text(text, encoding="utf-8")
-        context = browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]
-        context.add_init_script(
-            "addEventListener('securitypolicyviolation', event => console.error(`policy: ${event.blockedURI}`))"
-        )
-        watched = Watched(context.new_page())
-        watched.page.on("request", lambda request: watched.requests.append(request.url))
-        watched.page.on("console", lambda message: watched.complaints.append(message.text))
-        watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
-        watched.page.on("dialog", lambda dialog: (watched.complaints.append(dialog.message), dialog.dismiss()))
-        watched.page.goto(file.as_uri())
-        return watched
-
-    return open_page
 
 
 @pytest.fixture(scope="module")
@@ -154,15 +83,6 @@ def opened_large(open_page: Open) -> Watched:
     text = render(dataclasses.replace(report, pictures=pictures))
     assert 10_000_000 < len(text.encode()) < 15_000_000
     return open_page(text)
-
-
-def fresh(watched: Watched) -> Iterator[Page]:
-    """The page as a reader at a desk finds it; whatever the test did to it, it said and fetched nothing."""
-    watched.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
-    watched.page.emulate_media(media="screen", color_scheme="light")
-    watched.page.evaluate("document.querySelector('dialog').close()")
-    yield watched.page
-    watched.assert_silent()
 
 
 @pytest.fixture
@@ -290,7 +210,7 @@ def test_the_page_ends_with_commands_to_copy(report: Report, page: Page) -> None
 def test_every_section_can_be_reached(page: Page) -> None:
     targets = page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href').slice(1))")
     assert targets == page.locator("main section").evaluate_all("all => all.map(section => section.id)")
-    assert len(targets) == 11
+    assert len(targets) == 12
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
     assert len(ids) == len(set(ids))
 
@@ -491,7 +411,7 @@ def test_the_matrix_of_very_many_classes_is_left_out(open_page: Open) -> None:
 
 
 def test_two_classes_and_nothing_else(open_page: Open) -> None:
-    names = "cautions pictures rows numbers worst least_certain charts label_errors data facts card commands"
+    names = "cautions pictures rows numbers worst least_certain charts findings label_errors data facts card commands"
     nothing: dict[str, Any] = dict.fromkeys(names.split(), ())
     watched = open_page(render(report_of(SPECIES[:2], cut="", **nothing)))
     page = watched.page

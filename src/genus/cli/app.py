@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from genus.cli.cache import cache
+from genus.cli.check import check
 from genus.cli.compare import compare
 from genus.cli.demo import demo
 from genus.cli.evaluate import evaluate
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, evaluate, predict, explain, compare, models, cache, demo):
+for verb in (check, train, evaluate, predict, explain, compare, models, cache, demo):
     app.command()(verb)
 
 

@@ -15,14 +15,15 @@ def cache(
 ) -> None:
     """Show the features of pictures that earlier trainings have computed, and how much disk they take.
 
-    Beside them stands which files were read: one that has not changed since is not read again.
+    Beside them stands what is known of files and pictures: one that has not changed since is not read again.
 
     They lie in the user's cache folder, or where the environment variable GENUS_CACHE says.
 
     Example: genus cache --clear
     """
-    from genus.features.cache import FILES_READ, cache_root, tables
+    from genus.features.cache import cache_root, tables
     from genus.features.cache import clear as clear_cache
+    from genus.features.memory import FILES_READ
 
     root = cache_root()
     places = (root, root / FILES_READ)

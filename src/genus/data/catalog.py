@@ -3,10 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from genus.errors import DataError
+from genus.errors import DataError, UsageError, listing
 from genus.files import csv_text
 from genus.types import Part
 
@@ -32,6 +32,7 @@ class BadFile:
     path: Path
     label: str
     reason: str
+    part: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,40 @@ class Catalog:
     bad: tuple[BadFile, ...] = ()
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
+
+
+def grouped(catalog: Catalog, pattern: str) -> Catalog:
+    """``catalog`` with a group for each picture whose path, relative to the root and with ``/``, matches the regular
+    expression ``pattern``: what its group named ``group``, else its first, else the whole matches.
+
+    Raises UsageError for a pattern that is none, or that matches nothing.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"--group {pattern!r} is no regular expression: {error}.") from error
+    names = [_group_name(expression, _relative(picture.path, catalog.root)) for picture in catalog.pictures]
+    if not any(names):
+        shown = listing(_relative(picture.path, catalog.root) for picture in catalog.pictures)
+        raise UsageError(f"--group {pattern!r} matches none of the {len(names):,} paths: {shown}.")
+    pictures = tuple(
+        replace(picture, group=name or picture.group) for picture, name in zip(catalog.pictures, names, strict=True)
+    )
+    missed = names.count(None)
+    told = f"{len({*names} - {None}):,} groups of pictures by {pattern!r}"
+    notes = (*catalog.notes, f"{told}; {missed:,} paths do not match." if missed else f"{told}.")
+    return replace(catalog, pictures=pictures, notes=notes)
+
+
+def _group_name(expression: re.Pattern[str], path: str) -> str | None:
+    found = expression.search(path)
+    if not found:
+        return None
+    return found["group"] if "group" in expression.groupindex else found[1 if expression.groups else 0]
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
 def bad_files_csv(bad: Sequence[BadFile]) -> str:

@@ -12,7 +12,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -75,9 +75,16 @@ def decode(source: Source, preprocess: Preprocess, max_pixels: int = MAX_PIXELS)
     cannot be used, whatever is wrong with it; TypeError for what is no ``Source``, an array of another shape, an image
     without pixels and a file that is not open for reading bytes included.
     """
-    by_long_side = preprocess.fit == "pad"
-    with opened_rgb(source, preprocess.scaled_side, preprocess.decode, max_pixels, by_long_side=by_long_side) as image:
+    with opened_for(source, preprocess, max_pixels) as image:
         return fit(image, preprocess)
+
+
+def opened_for(
+    source: Source, preprocess: Preprocess, max_pixels: int = MAX_PIXELS
+) -> AbstractContextManager[Image.Image]:
+    """What ``opened_rgb`` gives, no larger than ``fit`` needs it."""
+    by_long_side = preprocess.fit == "pad"
+    return opened_rgb(source, preprocess.scaled_side, preprocess.decode, max_pixels, by_long_side=by_long_side)
 
 
 def open_rgb(

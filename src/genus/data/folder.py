@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from genus.data.catalog import Catalog, Picture, require_distinct
+from genus.data.catalog import BadFile, Catalog, Picture, require_distinct
 from genus.data.formats import ARCHIVES, OTHER_TABLES, TABLES, inner_folders, is_written, suffix_of
 from genus.data.layout import FolderLayout, find_layout
 from genus.data.table import read_table
 from genus.data.walk import Walk
-from genus.errors import DataError, listing
+from genus.errors import DataError, listing, nearest
 from genus.types import Part
 
 
@@ -37,8 +37,9 @@ def scan(root: Path, *, for_training: bool = True) -> Catalog:
     pictures = tuple(sorted(catalog.pictures, key=lambda picture: (picture.label, str(picture.path))))
     if not for_training:
         return replace(catalog, pictures=pictures)
-    trained = {picture.label for picture in pictures if picture.part in (None, Part.TRAIN)}
-    _require_trained(root, trained | {file.label for file in catalog.bad}, catalog.classes)
+    files: tuple[Picture | BadFile, ...] = (*pictures, *catalog.bad)
+    trained = {file.label for file in files if file.part in (None, Part.TRAIN)}
+    _require_trained(root, trained, catalog.classes)
     return replace(catalog, pictures=pictures, cautions=(*catalog.cautions, *_class_cautions(pictures)))
 
 
@@ -96,9 +97,10 @@ def _folders_in(layout: FolderLayout, label: str) -> str:
 
 def _require_trained(root: Path, trained: Collection[str], labels: Collection[str]) -> None:
     if strange := sorted(set(labels) - set(trained)):
+        meant = "".join(nearest(label, trained) for label in strange[:5])
         raise DataError(
-            f"In {root}, val or test has classes that train lacks: {listing(strange)}. "
-            "They could never be predicted; add training pictures of them, or remove them."
+            f"In {root}, val or test has classes that train lacks: {listing(strange)}.{meant} "
+            "They could never be predicted; rename them, add training pictures of them, or remove them."
         )
     if len(trained) < 2:
         raise DataError(f"Only class {listing(trained)} found in {root}; at least 2 are needed.")

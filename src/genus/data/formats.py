@@ -242,7 +242,7 @@ def is_written(folder: str | Path) -> bool:
     """Does ``folder`` itself hold the files that genus writes?"""
     if _holds(folder, "genus.json") or _holds(folder, "explanations.csv"):
         return True
-    if _holds(folder, "metrics.json", "confusion.csv"):
+    if _holds(folder, "metrics.json", "confusion.csv") or _holds(folder, "check.json", "check.html"):
         return True
     if _holds(folder, "about.json"):
         return any(Path(folder).glob("*.keys"))

@@ -1,7 +1,7 @@
-"""One pass over every picture file before training: can it be decoded, and what are its bytes?
+"""One pass over every picture file before training: can it be decoded, what are its bytes, and what are its facts?
 
-Whoever else needs the pixels of every picture (features, later checks of the data) joins this pass as a ``Consumer``,
-so that every file is read and decoded once.
+Whoever else needs the pixels of every picture (features) joins this pass as a ``Consumer``, so that every file is read
+and decoded once; a ``Memory`` spares those that earlier passes have seen.
 """
 
 import hashlib
@@ -10,18 +10,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genus.data.catalog import BadFile, Catalog, Picture, too_many
-from genus.data.decode import decode, read
+from genus.data.decode import opened_for, read
+from genus.data.facts import FACTS, Facts, facts_of
 from genus.data.loader import chunks, in_threads
+from genus.data.preprocess import fit
 from genus.errors import DataError, PictureError, listing
 from genus.types import OnEvent, Preprocess, Progress
 
-_RECOGNISED_AT_ONCE = 1024
+_KNOWN_AT_ONCE = 1024
 _SECONDS_BETWEEN_EVENTS = 0.1
 
 
@@ -33,87 +35,84 @@ class Inspected:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Inspection:
-    """Every picture of a catalog is in exactly one of the two, in its order; its bad files come first in ``bad``."""
+    """Every picture of a catalog is in exactly one of the two, in its order; its bad files come first in ``bad``.
+    ``facts`` are those of the good ones."""
 
     good: tuple[Inspected, ...]
     bad: tuple[BadFile, ...]
+    facts: Facts
 
 
-class Consumer(Protocol):
-    """Who else works on the pixels of the pass.
+class Memory(Protocol):
+    """What earlier passes have found out; pictures are called by their sha256 (32 bytes).
 
-    A consumer that remembers files from earlier runs may recognise them; these are not opened. How it knows that a file
-    is unchanged is its own affair: it is asked for the ``stamp`` of a file just before the file is read, and gets it
-    back in ``remember``. All but ``recognise`` are called from several threads.
+    How it knows that a file is unchanged is its own affair: it is asked for the ``stamp`` of a file just before the
+    file is read, and gets it back in ``remember``. It is called from several threads.
     """
 
-    batch_size: int
-    """So many pictures at a time suit it."""
-
-    def recognise(self, paths: Sequence[Path]) -> list[bytes | None]:
-        """For each file the sha256 (32 bytes) of its content, where the consumer knows that and has had the pixels
-        before, under the same Preprocess; else None."""
+    def contents(self, paths: Sequence[Path]) -> list[bytes | None]:
+        """For each file the picture that it holds, where that is known; else None."""
 
     def stamp(self, path: Path) -> bytes | None:
         """What tells this state of the file from any other; None for a file that is not to be remembered."""
 
-    def wants(self, picture: bytes) -> bool:
-        """Are the pixels of the picture with this sha256 wanted? If not, it is not decoded: the consumer has had its
-        pixels before, under the same Preprocess."""
+    def remember(self, stamps: Sequence[bytes], pictures: Sequence[bytes]) -> None:
+        """The files with these stamps hold these pictures."""
+
+    def facts(self, pictures: Sequence[bytes | None]) -> list[Facts | None]:
+        """The facts of each picture, where they are known; else None."""
+
+    def keep_facts(self, pictures: Sequence[bytes], facts: Facts) -> None:
+        """The facts of these pictures."""
+
+
+class Consumer(Protocol):
+    """Who else works on the pixels of the pass. It is called from several threads."""
+
+    batch_size: int
+    """So many pictures at a time suit it."""
+
+    def wants(self, pictures: Sequence[bytes]) -> list[bool]:
+        """Are the pixels of each picture wanted? If not, the consumer has had them before, under the same
+        Preprocess."""
 
     def take(self, pictures: Sequence[bytes], pixels: NDArray[np.uint8]) -> None:
         """A few wanted pictures: their sha256 and B x S x S x 3 uint8."""
 
-    def remember(self, stamps: Sequence[bytes], pictures: Sequence[bytes]) -> None:
-        """The files with these stamps hold these pictures (sha256)."""
 
-
-class DecodeOnly:
-    """A ``Consumer`` that wants every picture decoded, makes nothing of it, and remembers no file."""
+class FactsOnly:
+    """A ``Consumer`` that wants no pixels."""
 
     batch_size = 8
 
-    def recognise(self, paths: Sequence[Path]) -> list[bytes | None]:
-        """None of them."""
-        return [None] * len(paths)
-
-    def stamp(self, path: Path) -> bytes | None:
-        """No file is to be remembered."""
-        return None
-
-    def wants(self, picture: bytes) -> bool:
-        """All are wanted."""
-        return True
+    def wants(self, pictures: Sequence[bytes]) -> list[bool]:
+        """None."""
+        return [False] * len(pictures)
 
     def take(self, pictures: Sequence[bytes], pixels: NDArray[np.uint8]) -> None:
-        """They could be decoded: that was all."""
-
-    def remember(self, stamps: Sequence[bytes], pictures: Sequence[bytes]) -> None:
-        """Nothing is remembered."""
+        """Nothing is made of them."""
 
 
 def inspect(
-    catalog: Catalog, preprocess: Preprocess, workers: int, on_event: OnEvent, consumer: Consumer
+    catalog: Catalog, preprocess: Preprocess, workers: int, on_event: OnEvent, memory: Memory, consumer: Consumer
 ) -> Inspection:
     """Read, hash and decode every picture in ``workers`` (at least 1) threads; the pixels go to ``consumer``. A file
-    that it recognises is not opened.
+    of which all is known is not opened.
 
     At most a few pictures per worker are held in memory. Sends Progress events, at most ten a second.
     """
     pictures = catalog.pictures
-    results: list[Inspected | BadFile | None] = [
-        Inspected(picture, content.hex()) if content else None
-        for block in chunks(pictures, _RECOGNISED_AT_ONCE)
-        for picture, content in zip(block, consumer.recognise([picture.path for picture in block]), strict=True)
-    ]
+    results: list[_Seen | BadFile | None] = []
+    for block in chunks(pictures, _KNOWN_AT_ONCE):
+        results += _known(block, memory, consumer)
     unread = [number for number, result in enumerate(results) if not result]
     on_event(Progress("Reading pictures", len(pictures) - len(unread), len(pictures)))
     last_event = time.monotonic()
 
-    def work(numbers: Sequence[int]) -> list[Inspected | BadFile]:
-        return _read_batch([pictures[number] for number in numbers], preprocess, consumer)
+    def work(numbers: Sequence[int]) -> list[_Seen | BadFile]:
+        return _read_batch([pictures[number] for number in numbers], preprocess, memory, consumer)
 
     read_now = chain.from_iterable(in_threads(work, chunks(unread, consumer.batch_size), workers))
     for left, number in enumerate(unread, 1 - len(unread)):
@@ -121,8 +120,28 @@ def inspect(
         if left == 0 or time.monotonic() - last_event >= _SECONDS_BETWEEN_EVENTS:
             on_event(Progress("Reading pictures", len(pictures) + left, len(pictures)))
             last_event = time.monotonic()
-    good = tuple(result for result in results if isinstance(result, Inspected))
-    return Inspection(good, (*catalog.bad, *(result for result in results if isinstance(result, BadFile))))
+    seen = [result for result in results if isinstance(result, _Seen)]
+    facts = np.array([one.facts for one in seen], FACTS)
+    bad = (*catalog.bad, *(result for result in results if isinstance(result, BadFile)))
+    return Inspection(tuple(Inspected(one.picture, one.content.hex()) for one in seen), bad, facts)
+
+
+class _Seen(NamedTuple):
+    picture: Picture
+    content: bytes
+    facts: Facts
+
+
+def _known(pictures: Sequence[Picture], memory: Memory, consumer: Consumer) -> list[_Seen | None]:
+    """The pictures of which all is known, None for the others."""
+    contents = memory.contents([picture.path for picture in pictures])
+    facts = memory.facts(contents)
+    known = [content for content, of_it in zip(contents, facts, strict=True) if content and of_it is not None]
+    wanted = dict(zip(known, consumer.wants(known), strict=True))
+    return [
+        _Seen(picture, content, of_it) if content and of_it is not None and not wanted[content] else None
+        for picture, content, of_it in zip(pictures, contents, facts, strict=True)
+    ]
 
 
 def require_usable(inspection: Inspection, classes: Collection[str]) -> None:
@@ -138,24 +157,34 @@ def require_usable(inspection: Inspection, classes: Collection[str]) -> None:
         )
 
 
-def _read_batch(pictures: Sequence[Picture], preprocess: Preprocess, consumer: Consumer) -> list[Inspected | BadFile]:
-    results: list[Inspected | BadFile] = []
-    wanted: dict[bytes, NDArray[np.uint8]] = {}
+def _read_batch(
+    pictures: Sequence[Picture], preprocess: Preprocess, memory: Memory, consumer: Consumer
+) -> list[_Seen | BadFile]:
+    results: list[_Seen | BadFile] = []
+    pixels: dict[bytes, NDArray[np.uint8]] = {}
+    new_facts: dict[bytes, Facts] = {}
     stamped: dict[bytes, bytes] = {}
     for picture in pictures:
         try:
-            stamp = consumer.stamp(picture.path)
+            stamp = memory.stamp(picture.path)
             data = read(picture.path)
-            digest = hashlib.sha256(data)
-            if consumer.wants(digest.digest()):
-                wanted[digest.digest()] = decode(data, preprocess)
+            content = hashlib.sha256(data).digest()
+            facts, wanted = memory.facts([content])[0], consumer.wants([content])[0]
+            if facts is None or wanted:
+                with opened_for(data, preprocess) as image:
+                    if wanted:
+                        pixels[content] = fit(image, preprocess)
+                    if facts is None:
+                        facts = new_facts[content] = facts_of(data, image)
             if stamp:
-                stamped[stamp] = digest.digest()
-            results.append(Inspected(picture, digest.hexdigest()))
+                stamped[stamp] = content
+            results.append(_Seen(picture, content, facts))
         except PictureError as error:
             results.append(BadFile(picture.path, picture.label, str(error)))
-    if wanted:
-        consumer.take(list(wanted), np.stack(list(wanted.values())))
+    if pixels:
+        consumer.take(list(pixels), np.stack(list(pixels.values())))
+    if new_facts:
+        memory.keep_facts(list(new_facts), np.array(list(new_facts.values()), FACTS))
     if stamped:
-        consumer.remember(list(stamped), list(stamped.values()))
+        memory.remember(list(stamped), list(stamped.values()))
     return results

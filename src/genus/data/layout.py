@@ -157,9 +157,9 @@ def find_layout(walk: Walk, root: Path, *, for_training: bool = True) -> FolderL
     folders, files = walk.entries(place)
     walk.keep_loose(files)
     while not (parts := parts_of(place, [entry.name for entry in folders], for_training=for_training)).of:
-        if len(folders) != 1 or not inner_folders(folders[0].path):
+        if not (only := _wrapper(walk, folders)):
             break
-        place = Path(folders[0].path)
+        place = Path(only)
         folders, files = walk.entries(place)
         walk.keep_loose(files)
     notes = [f"The classes are those in {place}, the only folder in {root}."] if place != root else []
@@ -173,6 +173,12 @@ def find_layout(walk: Walk, root: Path, *, for_training: bool = True) -> FolderL
     if not classes:
         raise _no_classes(place, files, walk)
     return FolderLayout(place, classes, tuple(notes), (*cautions, *_deep(classes)))
+
+
+def _wrapper(walk: Walk, folders: Entries) -> str | None:
+    """The only one of ``folders``, where nothing but folders is in it, and no link leads back to where one has been."""
+    only = folders[0].path if len(folders) == 1 else None
+    return only if only and inner_folders(only) and not walk.has_been_in(only) else None
 
 
 def _in_parts(
@@ -201,8 +207,8 @@ def _class_folders(walk: Walk, folder: str, part: Part, trained: set[str]) -> tu
     (``test/test/1.jpg``), are no classes."""
     inner, files = walk.entries(folder)
     if len(inner) == 1 and (name := inner[0].name) not in trained:
-        if inner_folders(inner[0].path):
-            return walk.entries(inner[0].path)
+        if only := _wrapper(walk, inner):
+            return walk.entries(only)
         if trained and (is_plain(name) or part_named(name) == part or name.lower() in _NO_LABEL):
             return [], files
     return inner, files

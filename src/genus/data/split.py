@@ -1,10 +1,10 @@
 """Which picture trains, which one validates, and which one tests.
 
-What must not be torn apart is one group: the pictures that the user says belong together (of one patient, one plant),
-or else the copies of one file; groups that share a file are one. Within each class the groups are ranked by a keyed
-hash of seed and group name; the first 15 % of them test, the last 15 % validate, the rest train. So the shares hold
-within every class to one group, and neither the order nor the paths of the pictures matter. A class of one group
-trains; of two, one tests; of three or more, all parts have one.
+What must not be torn apart is one group (see ``groups``): the pictures that the user says belong together (of one
+patient, one plant), copies and near copies of one photo, series; groups that share a picture are one. Within each class
+the groups are ranked by a keyed hash of seed and group name; the first 15 % of them test, the last 15 % validate, the
+rest train. So the shares hold within every class to one group, and neither the order nor the paths of the pictures
+matter. A class of one group trains; of two, one tests; of three or more, all parts have one.
 
 Without an earlier split, a class that has grown moves some of its old pictures, because the borders of the parts lie
 at ranks. Of n old pictures about 0.57 sqrt(n g / (1 + g)) move when a share g of new ones is added: of 400 pictures
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from genus.data.folds import rank_key
+from genus.data.groups import Because, Link, Relation, join_groups
 from genus.data.inspect import Inspected
 from genus.errors import DataError, listing, plural
 from genus.evidence import SplitHashes
@@ -34,18 +35,19 @@ SHARE = Fraction(15, 100)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One picture and its part; ``sha256`` (hexadecimal) is that of the file's bytes, ``group`` the name that the user
-    gave to what belongs together (of groups that share a file, the first name)."""
+    """One picture and its part; ``sha256`` (hexadecimal) is that of the file's bytes, ``group`` the name of what it
+    belongs to, where that is more than itself, and ``because`` says why."""
 
     path: Path
     label: str
     sha256: str
     part: Part
     group: str | None = None
+    because: Because = ()
 
     @property
     def unit(self) -> str:
-        """The name of what stays together: the group, or the copies of one file."""
+        """The name of what stays together: the group, or the picture alone."""
         return self.group or self.sha256
 
 
@@ -96,55 +98,79 @@ class Split:
 
 
 def split(
-    inspected: Sequence[Inspected], seed: int, earlier: Sequence[Split] = (), ancestors: SplitHashes | None = None
+    inspected: Sequence[Inspected],
+    seed: int,
+    earlier: Sequence[Split] = (),
+    ancestors: SplitHashes | None = None,
+    links: Sequence[Link] = (),
 ) -> Split:
     """Give every picture its part: 15 % test, 15 % validation, the rest training (see the top of this file).
 
-    Where the user gave parts, these are kept, and a missing one (test or validation) is taken from training. A picture
-    that an ``earlier`` split knows, by its bytes, keeps its part from there, whatever the folder says now; the first
-    split that knows it counts. So does one that took part in the ``ancestors`` of the run. A picture that an ancestor
-    was trained on or decided by is never tested: it is left out where the user put it into the test part. So is a copy
-    of a training or validation picture, and, in a given validation part, of a training picture.
+    ``links`` are pictures found to belong together; an ``earlier`` split says so of others. Where the user gave parts,
+    these are kept, and a missing one (test or validation) is taken from training. A picture that an ``earlier`` split
+    knows, by its bytes, keeps its part from there, whatever the folder says now; the first split that knows it counts.
+    So does one that took part in the ``ancestors`` of the run. A picture that an ancestor was trained on or decided by
+    is never tested: it is left out where the user put it into the test part. So is a picture with the bytes of a
+    training or validation picture, and, in a given validation part, of a training picture.
     Raises DataError for a class without training pictures.
     """
-    groups_now = join_groups([item.sha256 for item in inspected], [item.picture.group for item in inspected])
-    inspected = [
-        replace(item, picture=replace(item.picture, group=group))
-        for item, group in zip(inspected, groups_now, strict=True)
-    ]
-    wanted = tuple(part for part in (Part.TEST, Part.VAL) if all(item.picture.part != part for item in inspected))
-    ancestor_parts = [ancestors.part_of(item.sha256) if ancestors else None for item in inspected]
-    decided = [part in (Part.TRAIN, Part.VAL) for part in ancestor_parts]
+    members = as_members(inspected, links, earlier)
+    given = [item.picture.part for item in inspected]
+    wanted = tuple(part for part in (Part.TEST, Part.VAL) if part not in given)
+    ancestor_parts = [ancestors.part_of(member.sha256) if ancestors else None for member in members]
     spoilt = [
-        item.picture.part == Part.TEST and is_decided for item, is_decided in zip(inspected, decided, strict=True)
+        part == Part.TEST and before in (Part.TRAIN, Part.VAL)
+        for part, before in zip(given, ancestor_parts, strict=True)
     ]
-    left_out = [_as_member(item, Part.TEST) for item, is_spoilt in zip(inspected, spoilt, strict=True) if is_spoilt]
+    left_out = [member for member, is_spoilt in zip(members, spoilt, strict=True) if is_spoilt]
     kept_in = [number for number, is_spoilt in enumerate(spoilt) if not is_spoilt]
-    inspected, ancestor_parts = (
-        [inspected[number] for number in kept_in],
-        [ancestor_parts[number] for number in kept_in],
-    )
-    bound = _bound_parts(inspected, earlier, ancestor_parts)
-    kept = [old or _kept_part(item, wanted) for item, old in zip(inspected, bound, strict=True)]
+    members, given = [members[number] for number in kept_in], [given[number] for number in kept_in]
+    bound = _bound_parts(members, earlier, [ancestor_parts[number] for number in kept_in])
+    kept = [old or _kept_part(part, wanted) for part, old in zip(given, bound, strict=True)]
     parts = {  # of groups: what is new follows what is bound; test before validation before training
-        _group(item): part
+        member.unit: part
         for part in (Part.TRAIN, Part.VAL, Part.TEST)
-        for item, old in zip(inspected, bound, strict=True)
+        for member, old in zip(members, bound, strict=True)
         if old == part
     }
     groups: defaultdict[str, set[str]] = defaultdict(set)
-    for item, part in zip(inspected, kept, strict=True):
-        if part is None or _group(item) in parts:
-            groups[item.picture.label].add(_group(item))
+    for member, part in zip(members, kept, strict=True):
+        if part is None or member.unit in parts:
+            groups[member.label].add(member.unit)
     _divide(groups, parts, wanted, seed)
-    divided = [_as_member(item, part or parts[_group(item)]) for item, part in zip(inspected, kept, strict=True)]
+    divided = [replace(member, part=part or parts[member.unit]) for member, part in zip(members, kept, strict=True)]
     pictures, copies = _without_copies(divided)
     _require_trained(pictures)
     cautions = (
-        *_left_out_cautions(left_out), *_copies_cautions(copies), *_overruled_cautions(inspected, bound),
-        *leak_cautions(pictures), *label_cautions(divided), *(_uneven_cautions(pictures) if wanted else ()),
+        *_left_out_cautions(left_out), *_copies_cautions(copies), *_overruled_cautions(given, bound),
+        *(_uneven_cautions(pictures) if wanted else ()),
     )  # fmt: skip
     return Split(tuple(pictures), seed, (*left_out, *copies), cautions)
+
+
+def as_members(inspected: Sequence[Inspected], links: Sequence[Link], earlier: Sequence[Split] = ()) -> list[Member]:
+    """The pictures with their groups (see ``split``), in the part that the user gave, or for now in the test part."""
+    contents = [item.sha256 for item in inspected]
+    names = [item.picture.group for item in inspected]
+    known_links: list[Link] = []
+    for before in earlier:
+        known = {member.sha256: member for member in (*before.pictures, *before.left_out) if member.group}
+        first: dict[tuple[Relation, str], int] = {}
+        for number, content in enumerate(contents):
+            if member := known.get(content):
+                for relation, name in member.because:
+                    if relation == Relation.GROUP:
+                        names[number] = names[number] or name
+                    elif (other := first.setdefault((relation, name), number)) != number:
+                        known_links.append(Link(other, number, relation))
+    groups = join_groups(contents, names, (*links, *known_links))
+    alone = [
+        Member(item.picture.path, item.picture.label, item.sha256, item.picture.part or Part.TEST) for item in inspected
+    ]
+    return [
+        replace(member, group=group.name, because=group.because) if group else member
+        for member, group in zip(alone, groups, strict=True)
+    ]
 
 
 def moved(earlier: Split, new: Split) -> int:
@@ -167,42 +193,21 @@ class _Known:
 
 
 def _bound_parts(
-    inspected: Sequence[Inspected], earlier: Sequence[Split], ancestor_parts: Sequence[Part | None]
+    members: Sequence[Member], earlier: Sequence[Split], ancestor_parts: Sequence[Part | None]
 ) -> list[Part | None]:
     """The part that each picture must have, or None; ``ancestor_parts`` are those in the ancestors of the run."""
     known = [_Known(split) for split in earlier]
     bound: list[Part | None] = []
-    for item, ancestor_part in zip(inspected, ancestor_parts, strict=True):
-        answers = (split.part(item.sha256, item.picture.path) for split in known)
+    for member, ancestor_part in zip(members, ancestor_parts, strict=True):
+        answers = (split.part(member.sha256, member.path) for split in known)
         part = next((answer for answer in answers if answer), None)
         bound.append(ancestor_part if ancestor_part in (Part.TRAIN, Part.VAL) else part or ancestor_part)
     return bound
 
 
-def _kept_part(item: Inspected, wanted: Sequence[Part]) -> Part | None:
+def _kept_part(given: Part | None, wanted: Sequence[Part]) -> Part | None:
     """The part that the user gave, unless the picture is among those from which a missing part is taken."""
-    part = item.picture.part
-    return None if part == Part.TRAIN and wanted else part
-
-
-def join_groups(contents: Sequence[str], groups: Sequence[str | None]) -> list[str | None]:
-    """The group of each picture, of which ``contents`` names the bytes and ``groups`` the group that the user gave.
-
-    Groups that share a file get the first of their names, and copies outside of any group belong to it, too.
-    """
-    joined: dict[str, str] = {}  # a name -> one that comes before it, of the same group
-
-    def first_name(group: str) -> str:
-        while group in joined:
-            group = joined[group]
-        return group
-
-    of_content: dict[str, str] = {}
-    for content, group in zip(contents, groups, strict=True):
-        if group:
-            first, *others = sorted({first_name(group), first_name(of_content.setdefault(content, group))})
-            joined.update(dict.fromkeys(others, first))
-    return [first_name(of_content[content]) if content in of_content else None for content in contents]
+    return None if given == Part.TRAIN and wanted else given
 
 
 def _without_copies(pictures: Sequence[Member]) -> tuple[list[Member], list[Member]]:
@@ -215,14 +220,6 @@ def _without_copies(pictures: Sequence[Member]) -> tuple[list[Member], list[Memb
     }
     copies = [member for member in pictures if member.sha256 in before[member.part]]
     return [member for member in pictures if member.sha256 not in before[member.part]], copies
-
-
-def _group(item: Inspected) -> str:
-    return item.picture.group or item.sha256
-
-
-def _as_member(item: Inspected, part: Part) -> Member:
-    return Member(item.picture.path, item.picture.label, item.sha256, part, item.picture.group)
 
 
 def _divide(groups: Mapping[str, set[str]], parts: dict[str, Part], wanted: Sequence[Part], seed: int) -> None:
@@ -275,8 +272,8 @@ def _copies_cautions(copies: Sequence[Member]) -> Iterator[str]:
             yield f"{which}, {of_part[0].path} for one: copies of pictures that the model learns from or is decided by."
 
 
-def _overruled_cautions(inspected: Sequence[Inspected], bound: Sequence[Part | None]) -> Iterator[str]:
-    overruled = sum(item.picture.part not in (None, old) for item, old in zip(inspected, bound, strict=True) if old)
+def _overruled_cautions(given: Sequence[Part | None], bound: Sequence[Part | None]) -> Iterator[str]:
+    overruled = sum(part not in (None, old) for part, old in zip(given, bound, strict=True) if old)
     if overruled:
         yield f"The earlier split holds, though the folder now gives another part to {plural(overruled, 'picture')}."
 
@@ -289,45 +286,6 @@ def _uneven_cautions(pictures: Sequence[Member]) -> Iterator[str]:
     if short and any(member.group for member in pictures):
         told = ", ".join(f"{label} ({trained[label]} of {sizes[label]})" for label in short)
         yield f"Large groups are held out: few pictures are left to train {told}. Another --seed divides otherwise."
-
-
-def leak_cautions(pictures: Sequence[Member]) -> Iterator[str]:
-    """Sentences on copies of one file, and on groups, in several parts, and what that does to the numbers."""
-    contents = {part: {member.sha256 for member in pictures if member.part == part} for part in Part}
-    for part, other, result in (
-        (Part.TEST, Part.TRAIN, "the test accuracy is too high"),
-        (Part.TEST, Part.VAL, "the test accuracy is too high"),
-        (Part.VAL, Part.TRAIN, "the validation accuracy is too high"),
-    ):
-        copies = sum(member.part == part and member.sha256 in contents[other] for member in pictures)
-        if copies:
-            which = f"{plural(copies, 'picture')} of {part} {'is' if copies == 1 else 'are'}"
-            yield f"{which} byte-identical to pictures of {other}: {result}."
-    seen: set[str] = set()
-    for part in (Part.TRAIN, Part.VAL, Part.TEST):
-        groups = {member.group for member in pictures if member.part == part and member.group}
-        torn = [member for member in pictures if member.part == part and member.group in seen]
-        if torn:
-            yield (
-                f"{plural(len(torn), 'picture')} of {part} {'is' if len(torn) == 1 else 'are'} of groups that other "
-                f"parts have, too ('{torn[0].group}' for one): of new groups, fewer will be named right."
-            )
-        seen |= groups
-
-
-def label_cautions(pictures: Sequence[Member]) -> Iterator[str]:
-    """A sentence on copies of one file under two labels."""
-    first: dict[str, Member] = {}
-    twice: dict[str, Member] = {}
-    for member in pictures:
-        if first.setdefault(member.sha256, member).label != member.label:
-            twice.setdefault(member.sha256, member)
-    if twice:
-        contents, member = next(iter(twice.items()))
-        yield (
-            f"{plural(len(twice), 'picture')} with the same bytes under two labels: "
-            f"{first[contents].path} is '{first[contents].label}', {member.path} is '{member.label}'."
-        )
 
 
 def _checksum(value: Mapping[str, Any]) -> str:
@@ -349,9 +307,9 @@ def _require_unchanged(value: Mapping[str, Any], found: Split) -> None:
         raise DataError(f"The split is damaged: it lists {twice[0]} twice. Restore a copy, or remove one of the two.")
 
 
-def _to_json(member: Member, root: Path) -> dict[str, str]:
+def _to_json(member: Member, root: Path) -> dict[str, Any]:
     path = member.path.as_posix().removeprefix(root.as_posix().rstrip("/") + "/")
-    group = {"group": member.group} if member.group else {}
+    group = {"group": member.group, "because": dict(member.because)} if member.group else {}
     return {"path": path, "label": member.label, "part": member.part.value, "sha256": member.sha256, **group}
 
 
@@ -369,4 +327,9 @@ def _member(number: int, entry: Any, root: Path) -> Member:
         raise DataError(f"Member {number} of the split has a 'sha256' that is not 64 hexadecimal digits.")
     if not isinstance(entry.get("group"), (str, type(None))):
         raise DataError(f"Member {number} of the split has a 'group' that is no text.")
-    return Member(root / entry["path"], entry["label"], entry["sha256"], Part(entry["part"]), entry.get("group"))
+    group = entry.get("group")
+    because = entry.get("because", {Relation.GROUP: group}) if group else {}
+    if not isinstance(because, dict) or not set(because) <= set(Relation) or set(map(type, because.values())) - {str}:
+        raise DataError(f"Member {number} of the split has a 'because' that does not name {listing(Relation)}.")
+    reasons = tuple((Relation(relation), name) for relation, name in because.items())
+    return Member(root / entry["path"], entry["label"], entry["sha256"], Part(entry["part"]), group, reasons)

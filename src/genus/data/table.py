@@ -105,7 +105,7 @@ class _Reader:
             raise self._wrong(line, f"{path} is already in line {known}. List each picture once")
         self._labels.setdefault(cells["label"], f"line {line} of {self._table.name}")
         if reason:
-            self._missing.append(BadFile(path, label, f"line {line} of {self._table.name}: {reason}"))
+            self._missing.append(BadFile(path, label, f"line {line} of {self._table.name}: {reason}", part))
             return
         if path != self._table.parent / cells["path"]:
             self._found.append(f"'{cells['path']}' in line {line} is {path}")

@@ -84,7 +84,7 @@ class Walk:
             (linked if Path(start.path).is_symlink() else plain).append(start)
         while plain or linked:
             start = (plain or linked).popleft()
-            if os.path.realpath(start.path) in self._visited:
+            if self.has_been_in(start.path):
                 continue
             folders, files = self.entries(start.path)
             for folder in folders:
@@ -93,9 +93,13 @@ class Walk:
                 if not may_be_picture(file.name):
                     self.leftovers.add(file.path)
                 elif reason := _no_file(file):
-                    self.bad.append(BadFile(Path(file.path), start.label, reason))
+                    self.bad.append(BadFile(Path(file.path), start.label, reason, start.part))
                 else:
                     yield Picture(Path(file.path), start.label, start.part)
+
+    def has_been_in(self, folder: str) -> bool:
+        """Was it entered before, be it by another way?"""
+        return os.path.realpath(folder) in self._visited
 
     def keep_loose(self, files: Entries) -> None:
         """Remember the pictures among files that lie in no class folder."""

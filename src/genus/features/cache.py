@@ -8,9 +8,6 @@ Every writer appends to two files of its own, a row before its key, so processes
 a process that is killed loses at most the row that it was writing. Rows are looked up by what a picture is, never by
 where it lies. Damage is found by the checksum: a damaged row counts as missing, is computed again and written behind
 the others. Memory holds 16 bytes a row, never the rows.
-
-Beside the features stands what files held when they were last read, so that a file that nobody has touched since need
-not be read again.
 """
 
 import contextlib
@@ -20,7 +17,6 @@ import os
 import secrets
 import shutil
 import threading
-import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,10 +35,6 @@ KEY = np.dtype([("picture", "u1", (32,)), ("view", "<u4"), ("crc32", "<u4")])
 ABOUT = "about.json"
 SEGMENT = 2**40  # a place is SEGMENT * writer + row
 FIBONACCI = np.uint64(0x9E3779B97F4A7C15)  # spreads the views of one picture over the index
-
-FILES_READ = "files"  # the folder of the tables of KnownFiles
-SETTLED_AFTER = 2.0
-"""Seconds: the coarsest clock of a file system in use (FAT)."""
 
 
 def cache_root() -> Path:
@@ -238,41 +230,3 @@ def _size(file: Path | IO[bytes]) -> int:
         return os.fstat(file.fileno()).st_size if not isinstance(file, Path) else file.stat().st_size
     except OSError:
         return 0
-
-
-class KnownFiles:
-    """A table beside those of features: the stamp of a file (see ``stamp``) -> the sha256 of its content.
-
-    As git does for its index: a file with the same path, place on the disk, size and times holds what it held. A file
-    that has changed so recently that the clock of its file system may not show another change is not remembered.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._table = FeatureCache(root / FILES_READ, {"part": "files read before"}, width=32, dtype="|u1")
-
-    def contents(self, stamps: Sequence[bytes | None]) -> list[bytes | None]:
-        """For each stamp the sha256 of what its file held, or None where that is not known."""
-        found = iter(self._table.find([stamp for stamp in stamps if stamp]))
-        places = [next(found) if stamp else None for stamp in stamps]
-        rows = iter(self._table.rows([place for place in places if place is not None])[:])
-        return [None if place is None else next(rows).tobytes() for place in places]
-
-    def remember(self, stamps: Sequence[bytes], contents: Sequence[bytes]) -> None:
-        """Keep what has been read for later runs; the stamps are from before the reading. Raises MachineError."""
-        self._table.append(stamps, np.frombuffer(b"".join(contents), np.uint8).reshape(-1, 32))
-
-    def close(self) -> None:
-        """Close the files of the table."""
-        self._table.close()
-
-
-def stamp(path: Path) -> bytes | None:
-    """32 bytes that are others as soon as the file is; None for a file that is not there, or has only just changed."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 (called for every picture)
-    except (OSError, ValueError):
-        return None
-    if max(status.st_mtime, status.st_ctime) + SETTLED_AFTER > time.time():
-        return None
-    facts = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return hashlib.sha256(os.fsencode(os.path.abspath(path)) + repr(facts).encode()).digest()  # noqa: PTH100

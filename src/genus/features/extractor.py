@@ -23,7 +23,7 @@ from genus.engine.choice import build_engine, choose_engine, engine_names
 from genus.engine.stream import Engine, stream
 from genus.engine.torch_engine import batch_size_on
 from genus.errors import DataError, MachineError, PictureError
-from genus.features.cache import CachedRows, FeatureCache, KnownFiles, cache_root, stamp
+from genus.features.cache import CachedRows, FeatureCache, cache_root
 from genus.files import probe_writable
 from genus.models.backbone import Backbone, Lower, WithoutHead, module, shape_behind, to_device
 from genus.types import Caution, EngineName, OnEvent, Precision, Preprocess, Progress
@@ -94,7 +94,6 @@ class FeatureExtractor:
             )  # fmt: skip
             self.engine_name = self._engine.name
         self._cache = self._table(self.engine_name)
-        self._known_files = KnownFiles(root)
 
     @property
     def engine_kind(self) -> str:
@@ -105,23 +104,9 @@ class FeatureExtractor:
         """Disk that the rows of so many pictures take."""
         return pictures * self._frozen.width * np.dtype(self._dtype).itemsize
 
-    def recognise(self, paths: Sequence[Path]) -> list[bytes | None]:
-        """The pictures whose files have not changed since they were read, as far as their features are known."""
-        contents = self._known_files.contents([stamp(path) for path in paths])
-        computed = iter(self._cache.find([content for content in contents if content]))
-        return [content if content and next(computed) is not None else None for content in contents]
-
-    def stamp(self, path: Path) -> bytes | None:
-        """What tells this state of the file from any other."""
-        return stamp(path)
-
-    def remember(self, stamps: Sequence[bytes], pictures: Sequence[bytes]) -> None:
-        """Files that hold these pictures."""
-        self._known_files.remember(stamps, pictures)
-
-    def wants(self, picture: bytes) -> bool:
-        """Are the features of this picture (sha256) still to be computed?"""
-        return self._cache.find([picture]) == [None]
+    def wants(self, pictures: Sequence[bytes]) -> list[bool]:
+        """Are the features of each picture (sha256) still to be computed?"""
+        return [place is None for place in self._cache.find(pictures)]
 
     def take(self, pictures: Sequence[bytes], pixels: Pixels) -> None:
         """Compute the features of these pictures and keep them."""
@@ -135,10 +120,14 @@ class FeatureExtractor:
         """After the last ``take``: what was kept can be found."""
         self._cache.refresh()
 
+    def known(self, pictures: Sequence[bytes]) -> NDArray[np.float32] | None:
+        """The features of ``pictures`` (sha256), n x D, where all are kept; else None."""
+        places = [place for place in self._cache.find(pictures) if place is not None]
+        return self._cache.rows(places)[:] if len(places) == len(pictures) else None
+
     def close(self) -> None:
         """Close the files of the cache."""
         self._cache.close()
-        self._known_files.close()
 
     def engine(self) -> Engine:
         """What computes the features; built when it is first needed."""

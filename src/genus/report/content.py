@@ -1,10 +1,13 @@
-"""What the report of a run says: plain values, from which ``render`` makes one HTML file that needs nothing else.
+"""What the report of a run, and the page of a check, say: plain values, from which ``render`` and ``render_check`` make
+one HTML file that needs nothing else.
 
 Shares and probabilities lie in 0..1; pictures are JPEGs, paths and names are shown as they are.
 """
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from genus.data.checks.finding import Severity, Verdict
 
 Fact = tuple[str, str]
 """A heading and its text."""
@@ -112,15 +115,54 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundPicture:
+    """A picture that a finding concerns; ``thumbnail`` is empty where it cannot be read."""
+
+    path: str
+    label: str
+    thumbnail: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFinding:
+    """What a check found (``kind``), and what to do about it. ``groups``: the pictures, those together that belong side
+    by side; ``cut`` says how many of them are shown, where that is not all."""
+
+    kind: str
+    severity: Severity
+    sentence: str
+    advice: str
+    groups: tuple[tuple[FoundPicture, ...], ...]
+    cut: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPage:
+    """All of the page of a check. An empty field leaves its section out.
+
+    ``sentence``: the verdict in plain words; ``pictures``: how many can be read, and in ``classes`` how many of each;
+    ``findings``: in the order of the page; ``commands``: as in a report.
+    """
+
+    title: str
+    verdict: Verdict
+    sentence: str
+    pictures: int
+    findings: tuple[ShownFinding, ...]
+    classes: tuple[tuple[str, int], ...]
+    commands: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All of a report. An empty field leaves its section out.
 
     ``n``: test pictures; ``sentence``: the result in plain words; ``cautions``: what changes how to read it.
     ``confusion``: K x K counts, rows are the truth. ``pictures``: those that the cells open, perhaps not all; ``cut``
     says which are left out. ``macro``: mean precision, recall and F1 of all classes. ``numbers``: further results.
-    ``worst``, ``least_certain``: the surest mistakes, the least sure answers. ``label_errors``: labels that look wrong.
-    ``data``, ``facts``, ``card``: about the pictures, the run, the model. ``commands``: what to do next, each with the
-    line to type.
+    ``worst``, ``least_certain``: the surest mistakes, the least sure answers. ``findings``: what the checks found in
+    all pictures before the training. ``label_errors``: labels that look wrong. ``data``, ``facts``, ``card``: about the
+    pictures, the run, the model. ``commands``: what to do next, each with the line to type.
     """
 
     title: str
@@ -139,6 +181,7 @@ class Report:
     worst: tuple[CloseUp, ...]
     least_certain: tuple[CloseUp, ...]
     charts: tuple[Chart, ...]
+    findings: tuple[ShownFinding, ...]
     label_errors: tuple[ShownLabelError, ...]
     data: tuple[Fact, ...]
     facts: tuple[Fact, ...]

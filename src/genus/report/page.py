@@ -1,4 +1,4 @@
-"""A report as one HTML file: pictures, style and script inside it, and nothing fetched from anywhere.
+"""A report, or a check, as one HTML file: pictures, style and script inside it, and nothing fetched from anywhere.
 
 Names of classes and files come from strangers. Every text passes ``_visible`` and is then escaped by Jinja; the script
 makes text nodes of what it is given; a content security policy allows this style and this script and no other.
@@ -7,6 +7,8 @@ makes text nodes of what it is given; a content security policy allows this styl
 import base64
 import functools
 import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -14,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from genus.report.confusion import cells, most_confused, size
-from genus.report.content import Report, ShownPicture
+from genus.report.content import CheckPage, Report, ShownFinding, ShownPicture
 from genus.report.explanation import legend_colours
 from genus.report.svg import chart_svg
 from genus.report.text import percent, percent_between, printable, shorten_all, whole_percent
@@ -26,6 +28,7 @@ SECTIONS = {
     "worst": "Worst mistakes",
     "least_certain": "Least certain",
     "charts": "Charts",
+    "findings": "Findings in the pictures",
     "label_errors": "Labels that look wrong",
     "data": "The pictures",
     "facts": "The run",
@@ -33,8 +36,10 @@ SECTIONS = {
     "commands": "What next",
 }
 """Fields of a report, in the order of the page, and their headings."""
+CHECK_SECTIONS = {"findings": "Findings", "classes": "Classes", "commands": "What next"}
+"""The same of the page of a check."""
 
-STYLES = ("page.css", "tables.css", "cards.css", "media.css")  # of two rules, the later one counts
+STYLES = ("page.css", "tables.css", "cards.css", "findings.css", "media.css")  # of two rules, the later one counts
 NAME_COLUMNS = 20  # of the names beside the confusion matrix
 LEGEND_STOPS = 32  # colours of the legend of heat maps
 
@@ -48,25 +53,58 @@ def render(report: Report) -> str:
     count = len(report.classes)
     if {len(report.confusion), *map(len, report.confusion)} != {count}:
         raise ValueError(f"The confusion matrix is not {count} x {count}, but there are {count} classes.")
-    images, matrix = _images(report), cells(report.confusion)
+    images, matrix = _numbered(_images(report)), cells(report.confusion)
+    return _rendered(
+        "report.html.j2",
+        report,
+        SECTIONS,
+        images,
+        _data(report, images),
+        matrix=matrix if size(count) else [],
+        size=size(count),
+        names=shorten_all([printable(label) for label in report.classes], NAME_COLUMNS),
+        confused=most_confused(matrix),
+        heat_colours=legend_colours(LEGEND_STOPS),
+    )
+
+
+def render_check(page: CheckPage) -> str:
+    """The text of the HTML file. The same page gives the same text."""
+    return _rendered(
+        "check.html.j2",
+        page,
+        CHECK_SECTIONS,
+        _numbered(_found(page.findings)),
+        {},
+        counts=Counter(finding.severity for finding in page.findings),
+        largest=max((count for _, count in page.classes), default=0) or 1,
+    )
+
+
+def _rendered(
+    template: str,
+    page: Report | CheckPage,
+    headings: Mapping[str, str],
+    images: Mapping[bytes, int],
+    data: Mapping[str, Any],
+    **values: object,
+) -> str:
+    """``page`` by a template that extends ``page.html.j2``. ``images`` are its JPEGs with their numbers, ``data`` what
+    the script needs besides them, ``values`` what the template needs."""
     style, script = "\n".join(map(_resource, STYLES)), _resource("page.js")
     return (
         _environment()
-        .get_template("page.html.j2")
+        .get_template(template)
         .render(
-            report=report,
-            sections={name: title for name, title in SECTIONS.items() if getattr(report, name)},
-            matrix=matrix if size(count) else [],
-            size=size(count),
-            names=shorten_all([printable(label) for label in report.classes], NAME_COLUMNS),
-            confused=most_confused(matrix),
-            heat_colours=legend_colours(LEGEND_STOPS),
+            page=page,
+            sections={name: heading for name, heading in headings.items() if getattr(page, name)},
             images=images,
-            data=_data(report, images),
+            data={"images": [base64.b64encode(image).decode() for image in images], **data},
             style=Markup(style),
             script=Markup(script),
             policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
             "base-uri 'none'; form-action 'none'",
+            **values,
         )
     )
 
@@ -102,18 +140,28 @@ def _lines(text: str) -> Markup:
     return escape("\n".join(map(printable, text.splitlines())))
 
 
-def _images(report: Report) -> dict[bytes, int]:
-    """Every JPEG of the report with its number, each once: neighbours of several pictures are often the same."""
+def _images(report: Report) -> Iterator[bytes]:
+    """Every JPEG of the report."""
     close_ups = (*report.worst, *report.least_certain)
-    found = [picture.thumbnail for picture in report.pictures]
-    found += [image for one in close_ups for image in (one.plain, one.heat)]
-    found += [neighbour.thumbnail for one in close_ups for neighbour in one.neighbours]
-    found += [one.thumbnail for one in report.label_errors]
-    return {image: number for number, image in enumerate(dict.fromkeys(found))}
+    yield from (picture.thumbnail for picture in report.pictures)
+    yield from (image for one in close_ups for image in (one.plain, one.heat))
+    yield from (neighbour.thumbnail for one in close_ups for neighbour in one.neighbours)
+    yield from _found(report.findings)
+    yield from (one.thumbnail for one in report.label_errors)
 
 
-def _data(report: Report, images: dict[bytes, int]) -> dict[str, Any]:
-    """What the script needs: names of the classes, JPEGs in base64, and the pictures behind the cells."""
+def _found(findings: Iterable[ShownFinding]) -> Iterator[bytes]:
+    """Every JPEG of these findings."""
+    return (picture.thumbnail for finding in findings for group in finding.groups for picture in group)
+
+
+def _numbered(images: Iterable[bytes]) -> dict[bytes, int]:
+    """Each of the ``images`` once, with its number: neighbours of several pictures are often the same."""
+    return {image: number for number, image in enumerate(dict.fromkeys(filter(None, images)))}
+
+
+def _data(report: Report, images: Mapping[bytes, int]) -> dict[str, Any]:
+    """What the script needs: the names of the classes, and the pictures behind the cells."""
     number = {label: k for k, label in enumerate(report.classes)}
 
     def row(picture: ShownPicture) -> dict[str, Any]:
@@ -127,7 +175,6 @@ def _data(report: Report, images: dict[bytes, int]) -> dict[str, Any]:
 
     return {
         "classes": [printable(label) for label in report.classes],
-        "images": [base64.b64encode(image).decode() for image in images],
         "pictures": [row(picture) for picture in report.pictures],
     }
 

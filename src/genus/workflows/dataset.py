@@ -17,15 +17,19 @@ from numpy.typing import NDArray
 from genus.bundle import Bundle, read_record
 from genus.config import TrainConfig
 from genus.data.catalog import BadFile, Catalog, bad_files_csv
+from genus.data.checks.finding import Examined, Finding, to_json
+from genus.data.checks.table import examine
 from genus.data.decode import read
-from genus.data.inspect import Consumer, DecodeOnly, inspect, require_usable
+from genus.data.inspect import require_usable
 from genus.data.loader import default_workers, in_threads
 from genus.data.split import Member, Split, moved, split
 from genus.errors import DataError, ModelError, PictureError, UsageError, listing, plural
 from genus.evidence import SplitHashes
-from genus.run import BAD_FILES, CHECKPOINT, SPLIT, Run
-from genus.types import Caution, Note, OnEvent, Part, Preprocess
+from genus.run import BAD_FILES, CHECK, CHECKPOINT, SPLIT, Run
+from genus.types import Caution, Note, OnEvent, Part
+from genus.workflows.examine import Look
 
+TOLD_BEFORE = ("folder", "unreadable")  # kinds of findings, while the pictures were looked for and at
 GENERATIONS = 100  # of runs that each started from another: more is a circle
 
 
@@ -48,12 +52,15 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """``classes`` in the order of the model's outputs; ``bad`` are files that take no part."""
+    """``classes`` in the order of the model's outputs; ``bad`` are files that take no part; ``findings``
+    are what the checks say of all; ``given``: some part of the split is the user's."""
 
     root: Path
     classes: tuple[str, ...]
     split: Split
     bad: tuple[BadFile, ...]
+    findings: tuple[Finding, ...] = ()
+    given: bool = False
 
     def members(self, *parts: Part) -> tuple[Member, ...]:
         """The pictures of these parts, one part behind the other, each in a fixed order."""
@@ -100,17 +107,10 @@ def pictures_per_epoch(pictures: int, batch_size: int) -> int:
 
 
 def prepare_dataset(
-    catalog: Catalog,
-    config: TrainConfig,
-    preprocess: Preprocess,
-    run: Run,
-    on_event: OnEvent,
-    workers: int,
-    consumer: Consumer | None,
-    ancestors: SplitHashes | None = None,
+    catalog: Catalog, config: TrainConfig, look: Look, run: Run, on_event: OnEvent, ancestors: SplitHashes | None = None
 ) -> Dataset:
-    """Look at every file in ``workers`` threads, write ``bad_files.csv``, split, write ``split.json``. ``consumer``
-    gets the pixels; ``ancestors`` are the pictures of the runs that this one starts from, which keep their sides.
+    """Look at every file, write ``bad_files.csv``, split, write ``split.json``, check, write ``check.json``.
+    ``ancestors`` are the pictures of the runs that this one starts from, which keep their sides.
 
     Raises DataError before any training when the data cannot be used, UsageError for a bad ``--split`` file.
     """
@@ -119,24 +119,43 @@ def prepare_dataset(
     on_event(Note(f"{len(catalog.pictures)} pictures of {len(catalog.classes)} classes in {config.data}."))
     for note in catalog.notes:
         on_event(Note(note))
-    inspection = inspect(catalog, preprocess, workers, on_event, consumer or DecodeOnly())
+    looked = look(catalog)
+    inspection = looked.inspection
     if inspection.bad:
         run.write(BAD_FILES, bad_files_csv(inspection.bad))
         on_event(
             Caution(f"{plural(len(inspection.bad), 'file')} cannot be read; {run / BAD_FILES} says which and why.")
         )
     require_usable(inspection, catalog.classes)
-    earlier = [read_split(config.split, catalog.root)] if config.split else []
-    parts = split(inspection.good, config.seed, earlier, ancestors)
+    has_learnt = (run / CHECKPOINT).exists()
+    own = run.split(catalog.root) if has_learnt else None
+    earlier = [own] if own else [read_split(config.split, catalog.root)] if config.split else []
+    parts = split(inspection.good, config.seed, earlier, ancestors, looked.links)
     for caution in parts.cautions:
         on_event(Caution(caution))
-    if not (run / CHECKPOINT).exists():  # whose weights have learnt by the split that is there
+    if not has_learnt:
         run.write_json(SPLIT, parts.to_json(catalog.root))
     sizes = ", ".join(f"{len(parts.members(part))} {part}" for part in Part)
     on_event(Note(f"Split: {sizes}."))
     if not earlier and ancestors is None:
         _tell_moved(run, parts, catalog.root, on_event)
-    return Dataset(catalog.root, catalog.classes, parts, inspection.bad)
+    members = (*parts.pictures, *parts.left_out)
+    findings = tuple(examine(Examined(catalog, inspection, looked.links, members, looked.preprocess)))
+    run.write_json(CHECK, to_json(catalog, inspection, findings))
+    _tell(findings, config.strict, on_event)
+    given = any(picture.part for picture in catalog.pictures)
+    return Dataset(catalog.root, catalog.classes, parts, inspection.bad, findings, given)
+
+
+def _tell(findings: Sequence[Finding], strict: bool, on_event: OnEvent) -> None:
+    """Say what the checks found. Raises DataError where something is serious and ``strict``."""
+    serious = [finding for finding in findings if finding.severity == "serious"]
+    if serious and strict:
+        raise DataError(" ".join(f"{finding.sentence} {finding.advice}" for finding in serious))
+    for finding in findings:
+        if finding.kind not in TOLD_BEFORE:
+            told = f"{finding.sentence} {finding.advice}".strip()
+            on_event(Caution(told) if finding in serious else Note(told))
 
 
 def _tell_moved(run: Run, new: Split, root: Path, on_event: OnEvent) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from genus.config import TrainConfig
 from genus.data.decode import open_rgb
@@ -41,6 +42,7 @@ def run_demo(out: Path, seed: int = 0, on_event: OnEvent = ignore_events) -> Dem
     pictures, run = out / "flowers", out / "run"
     on_event(Note(f"Drawing {PER_CLASS} flowers of each of {len(SPECIES)} species into {pictures}."))
     draw_dataset(pictures, PER_CLASS, seed, on_event)
+    on_event(Note(f"One of them is there twice, smaller and in a mirror: {_plant_copy(pictures)}."))
     training = train(TrainConfig(data=pictures, out=run, model=EMBEDDED, seed=seed), on_event)
 
     test = read_split(run / SPLIT, pictures).members(Part.TEST)
@@ -57,6 +59,15 @@ def run_demo(out: Path, seed: int = 0, on_event: OnEvent = ignore_events) -> Dem
         (run / METRICS, "all numbers"),
     )
     return DemoResult(training, rows, files)
+
+
+def _plant_copy(pictures: Path) -> Path:
+    """A near copy of the first tulip, for the check of the pictures to find."""
+    original = min((pictures / "tulip").iterdir())
+    copy = original.with_name(f"copy_of_{original.name}")
+    with Image.open(original) as picture, atomic(copy) as temporary:
+        ImageOps.mirror(picture).resize((160, 160)).save(temporary, format="JPEG", quality=60)
+    return copy
 
 
 def _answered(member: Member, row: PredictionRow) -> AnsweredPicture:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from genus.bundle import Bundle, load_bundle
 from genus.data.folder import scan
-from genus.data.split import join_groups
+from genus.data.groups import join_groups
 from genus.errors import DataError, UsageError, plural
 from genus.evaluation.learning_curve import LearningCurve
 from genus.evaluation.metrics import Evaluation
@@ -35,6 +35,7 @@ from genus.workflows.scoring import (
     score_unknown_classes,
     shift_caution,
     test_sentence,
+    without_leaks,
 )
 from genus.workflows.tasks.studies import MislabelledPicture, find_label_errors, measure_learning_curve
 
@@ -116,9 +117,10 @@ def evaluate_run(
     if test and provenance.sealed:
         here.log_opening("evaluate", test.n, test.accuracy.value)
     val = here.metrics().val if data is None else None
-    told = (*pictures.cautions, *cautions(scored, split, own=data is None)) if scored else ()
+    told = (*pictures.cautions, *cautions(scored, split, None if data else here)) if scored else ()
+    clean = without_leaks(scored, split) if scored and split and not data else None
     stored = here.try_to_write(
-        lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, told, unknown_classes, data)
+        lambda: write_evaluation(here, out, bundle.classes, test, val, provenance, told, unknown_classes, data, clean)
     )
     tell_missing_glyphs(bundle.classes, on_event)
     curve = measure_learning_curve(here, device, on_event) if learning_curve else None
@@ -251,5 +253,5 @@ def _groups(pictures: Sequence[Candidate]) -> NDArray[np.int64]:
     """A number for each picture, the same for those that stay together (see ``data.split``)."""
     contents = [picture.sha256 or str(picture.path) for picture in pictures]
     groups = join_groups(contents, [picture.group for picture in pictures])
-    units = [group or content for group, content in zip(groups, contents, strict=True)]
+    units = [group.name if group else content for group, content in zip(groups, contents, strict=True)]
     return np.unique(units, return_inverse=True)[1].astype(np.int64)

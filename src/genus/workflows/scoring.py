@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genus.bundle import Bundle
+from genus.data.leaks import find_leaks
+from genus.data.split import Split
 from genus.errors import DataError
 from genus.evaluation.distribution_shift import DistributionShift, distribution_shift
 from genus.evaluation.intervals import Estimate, share
@@ -15,7 +17,7 @@ from genus.evaluation.metrics import Evaluation, evaluate
 from genus.predictor import Predictor
 from genus.probabilities import softmax
 from genus.report.text import decimal, of_hundred
-from genus.types import Caution, OnEvent, Progress
+from genus.types import Caution, OnEvent, Part, Progress
 from genus.workflows.dataset import Subset
 
 
@@ -50,11 +52,15 @@ def test_sentence(test: Evaluation | None, provenance: Provenance) -> str:
     """The accuracy, how sure it is, and on which pictures."""
     if test is None:
         return "There is no test picture: the accuracy of this model is not known."
-    accuracy = test.accuracy
+    return f"Test accuracy {in_words(test.accuracy)} on {test.n} pictures{provenance.claim}."
+
+
+def in_words(accuracy: Estimate) -> str:
+    """An accuracy with its interval."""
     interval = "too few groups of pictures for an interval"
     if accuracy.interval:
         interval = f"95 % interval {' to '.join(map(decimal, accuracy.interval))}"
-    return f"Test accuracy {decimal(accuracy.value, 4)} ({interval}) on {test.n} pictures{provenance.claim}."
+    return f"{decimal(accuracy.value, 4)} ({interval})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,6 +144,27 @@ def score_unknown_classes(
     if not known:
         raise DataError.none_readable("of other classes", paths[0])
     return UnknownClasses(len(known), len(np.unique(groups[kept])), share(~np.array(known), groups[kept]))
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutLeaks:
+    """The ``accuracy`` on the ``n`` test pictures that have no relatives in other parts (see ``data.leaks``), None
+    where that is none; ``leaked`` others have some."""
+
+    leaked: int
+    n: int
+    accuracy: Estimate | None
+
+
+def without_leaks(scored: Scored, split: Split) -> WithoutLeaks | None:
+    """What is left of a test part that was given, of the run with this ``split``; None where nothing leaks."""
+    leaked = {leak.member.path for leak in find_leaks(split.pictures) if leak.member.part == Part.TEST}
+    clean = np.array([path not in leaked for path in scored.subset.paths])
+    if clean.all():
+        return None
+    right = scored.logits.argmax(axis=1) == scored.subset.labels
+    accuracy = share(right[clean], scored.subset.groups[clean]) if clean.any() else None
+    return WithoutLeaks(int(np.count_nonzero(~clean)), int(np.count_nonzero(clean)), accuracy)
 
 
 def shift_caution(scored: Scored) -> str:

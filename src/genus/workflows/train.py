@@ -12,7 +12,7 @@ import torch
 
 from genus.bundle import Bundle, add_to_record, load_bundle, save_bundle
 from genus.config import TrainConfig
-from genus.data.catalog import Catalog
+from genus.data.catalog import Catalog, grouped
 from genus.data.folder import scan
 from genus.evaluation.metrics import Evaluation
 from genus.predictor import Predictor
@@ -27,7 +27,15 @@ from genus.workflows.reporting.report import (
     write_evaluation,
     write_report,
 )
-from genus.workflows.scoring import Provenance, Scored, score, score_features, shift_caution, test_sentence
+from genus.workflows.scoring import (
+    Provenance,
+    Scored,
+    score,
+    score_features,
+    shift_caution,
+    test_sentence,
+    without_leaks,
+)
 from genus.workflows.tasks.compute import Compute, choose_compute
 from genus.workflows.tasks.learning import Learnt, open_learner
 from genus.workflows.tasks.starting_point import StartingPoint, choose_name, prepare_model
@@ -64,6 +72,8 @@ def train(config: TrainConfig, on_event: OnEvent = ignore_events) -> TrainResult
     """
     begun = time.monotonic()
     catalog = scan(config.data)
+    if config.group:
+        catalog = grouped(catalog, config.group)
     compute = choose_compute(config, [picture.path for picture in catalog.pictures])
     name = choose_name(config, on_event)
     with Run.open(config, name, on_event) as run:
@@ -81,9 +91,7 @@ def _train(
     on_event(Note(f"Computing on {compute.device} in {compute.precision}; results go to {run.folder}."))
     pictures = len(catalog.pictures)
     with compute.memory_kept(), open_learner(start, config, compute, pictures, on_event) as learner:
-        dataset = prepare_dataset(
-            catalog, config, start.preprocess, run, on_event, compute.workers, learner.consumer, start.ancestors
-        )
+        dataset = prepare_dataset(catalog, config, learner.look, run, on_event, start.ancestors)
         learnt = learner.learn(dataset, run)
         building = run.building
         save_bundle(_bundle(config, start, dataset, compute, learnt), building)
@@ -97,8 +105,11 @@ def _train(
     metrics = {"test": {"n": test.n, "accuracy": test.accuracy.value}} if test else {}
     add_to_record(building, metrics=metrics, seconds=round(seconds, 1))
     provenance = scored.provenance if scored else Provenance()
-    told = tuple(cautions(scored, dataset.split)) if scored else ()
-    write_evaluation(run, "", dataset.classes, test, learnt.calibration.val, provenance, told)
+    told = tuple(cautions(scored, dataset.split, run)) if scored else ()
+    clean = without_leaks(scored, dataset.split) if scored else None
+    write_evaluation(
+        run, "", dataset.classes, test, learnt.calibration.val, provenance, told, None, None, clean, learnt.careless
+    )
     write_curves(run, learnt.history)
     tell_missing_glyphs(dataset.classes, on_event)
     if scored:

@@ -7,14 +7,15 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from genus.data.checks.alignment import SIDE, Thumbnails, same_photo, thumbnail
+from genus.data.checks.alignment import SIDE, Likeness, Thumbnails, compare, thumbnail
 from genus.demo import SPECIES, draw
 from tests.alterations import ALTERATIONS, altered
 
 
 def same(pairs: list[tuple[Image.Image, Image.Image]]) -> list[bool]:
     pictures = Thumbnails.joined([thumbnail(image) for pair in pairs for image in pair])
-    return same_photo(pictures, [(2 * number, 2 * number + 1) for number in range(len(pairs))])
+    found = compare(pictures, [(2 * number, 2 * number + 1) for number in range(len(pairs))])
+    return [likeness == Likeness.PHOTO for likeness in found]
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +28,17 @@ def photos(flowers: Path) -> list[Image.Image]:
 def test_real_photos_are_recognised(how: str, photos: list[Image.Image]) -> None:
     rng = np.random.default_rng(0)
     found = same([(photo, altered(photo, how, rng)) for photo in photos])
-    assert sum(found) >= len(found) - (how == "crop 70 %")
-    assert sum(same([(altered(photo, how, rng), photo) for photo in photos])) >= len(found) - (how == "crop 70 %")
+    assert sum(found) >= len(found) - (how in ("crop 70 %", "text"))
+    found = same([(altered(photo, how, rng), photo) for photo in photos])
+    assert sum(found) >= len(found) - (how in ("crop 70 %", "text", "border"))
 
 
 @pytest.mark.parametrize("how", ALTERATIONS)
 def test_drawings_are_recognised(how: str) -> None:
     rng = np.random.default_rng(1)
     drawings = [draw(species, 7, size=160) for species in SPECIES]
-    assert all(same([(drawing, altered(drawing, how, rng)) for drawing in drawings]))
+    found = same([(drawing, altered(drawing, how, rng)) for drawing in drawings])
+    assert sum(found) >= len(found) - (how in ("quality 30", "text"))  # petals are flat: what is added is their detail
 
 
 def test_other_photos_of_the_same_species_are_not(flowers: Path) -> None:
@@ -74,6 +77,18 @@ def test_look_alikes_of_the_flowers(flowers: Path) -> None:
     ]
     photos = [[Image.open(flowers / f"{name}.jpg").convert("RGB") for name in pair] for pair in alike]
     assert not any(same([(one, other) for one, other in photos]))
+
+
+def test_another_thing_before_one_background_is_one_scene() -> None:
+    """Of a small thing, most of the detail is that of the ground; of a large one, not."""
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (60, 60, 3), dtype=np.uint8))
+    ground = noise.resize((240, 240), Image.Resampling.BICUBIC)
+    for side, expected in ((150, Likeness.SCENE), (220, Likeness.NONE), (40, Likeness.PHOTO)):
+        one, other = (ground.copy(), ground.copy())
+        for picture, thing in ((one, "rose"), (other, "tulip")):
+            picture.paste(draw(thing, 3, size=side), (120 - side // 2, 120 - side // 2))
+        assert compare(Thumbnails.joined([thumbnail(one), thumbnail(other)]), [(0, 1)]) == [expected]
 
 
 def test_pictures_without_detail_are_never_recognised() -> None:

@@ -10,11 +10,11 @@ from genus.data.checks import candidates
 from genus.data.checks.candidates import (
     HASH_RADIUS,
     NEAREST,
-    difference_hash,
     mirrored,
     pairs_by_features,
     pairs_by_hash,
 )
+from genus.data.facts import difference_hash
 
 HASHES = st.integers(0, 2**64 - 1)
 
@@ -101,3 +101,12 @@ def test_few_pictures_and_pictures_without_features(count: int) -> None:
     found = pairs_by_features(apart)
     partners = np.unique(found[(found >= 40).all(axis=1)])
     assert len(partners) == (count if count > 1 else 0)
+
+
+@pytest.mark.parametrize("count", [40, 400])
+def test_features_of_a_few_kinds_only(count: int) -> None:
+    """Of fewer dimensions than pictures and columns, and many equal: their products are singular."""
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(count // 2, 3)) @ rng.normal(size=(3, 128))).astype(np.float32)
+    pairs = {tuple(pair) for pair in pairs_by_features(np.concatenate((features, features))).tolist()}
+    assert {(number, number + count // 2) for number in range(count // 2)} <= pairs

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from genus.data.checks.near_copies import groups_without_chains, verified_pairs
+from genus.data.checks.alignment import Likeness
+from genus.data.checks.near_copies import compared, groups_without_chains
 from genus.demo import draw
 from genus.errors import PictureError
 from tests.alterations import altered
@@ -26,9 +27,9 @@ def test_of_all_pairs_those_of_one_photo_are_verified() -> None:
 
     candidates = np.array(list(combinations(range(len(pictures)), 2)))
     for workers in (1, 3):
-        found = list(verified_pairs(candidates, load, workers))
-        assert [pair for *pair, _ in found] == candidates.tolist()
-        assert [(first, second) for first, second, same in found if same] == [(1, 4), (3, 5)]
+        found = list(compared(candidates, load, workers))
+        assert candidates[np.array(found) == Likeness.PHOTO].tolist() == [[1, 4], [3, 5]]
+        assert Likeness.SCENE not in found
 
 
 PAIRS = st.sets(st.tuples(st.integers(0, 12), st.integers(0, 12)).filter(lambda pair: pair[0] < pair[1]), max_size=30)

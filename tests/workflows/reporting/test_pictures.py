@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from genus.workflows.reporting import findings
 from genus.workflows.reporting import pictures as report_pictures
 from genus.workflows.reporting.pictures import (
     LARGE,
@@ -54,4 +55,4 @@ def test_the_largest_pictures_there_can_be_leave_room_for_the_rest() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (LARGE, LARGE, 3)).astype(np.uint8))
     small, large = len(jpeg(noise, SMALL, SMALL_QUALITY)), len(jpeg(noise, LARGE, LARGE_QUALITY))
     studied = 2 * STUDIED * (2 * large + (1 + TOP) * small)
-    assert (PICTURES * small + studied + LABEL_ISSUES * small) * 4 / 3 < 13_000_000
+    assert ((PICTURES + findings.PICTURES + LABEL_ISSUES) * small + studied) * 4 / 3 < 13_000_000

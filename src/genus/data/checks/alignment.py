@@ -4,14 +4,15 @@ Three steps, of which each lets through only what the next has to look at. (1) A
 cross-correlation of all shifts at once, by Fourier transform (Padfield, "Masked object registration in the Fourier
 domain", 2012), for a few sizes, turns and both sides of the mirror. (2) From its best places, Gauss-Newton steps over
 size, turn, shift, brightness and contrast (Lucas-Kanade; Baker and Matthews, "Lucas-Kanade 20 years on", 2004), where
-places that do not fit count less. (3) With the pictures on top of each other: the median correlation of the fine detail
-in small blocks, half of which may be covered or cut off. Two photos of one thing may agree in outline; in detail, only
-copies do.
+places that do not fit count less. (3) With the pictures on top of each other: how well the fine detail of small blocks
+correlates. Two photos of one thing may agree in outline; in the detail of nearly all blocks, only copies do, though
+some may be written over. Where most blocks agree and others do not, something has moved before one background.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,9 @@ from PIL import Image
 from torch import Tensor
 
 from genus.data.preprocess import resize
+
+VERSION = 1
+"""Of what is found; it rises when other pairs are."""
 
 SIDE = 120
 """Pixels of the longer side at which pictures are compared."""
@@ -34,7 +38,9 @@ CORRELATED = 0.5  # least correlation in the first step, for a place to be looke
 PLACES = 2  # so many of the best are
 LEVELS = ((30, 8), (60, 6), (120, 4))  # pixels of the longer side, Gauss-Newton steps
 ROUGH = 60  # the level at which most other pairs are recognised as such
-ROUGHLY_ALIKE, ALIKE = 0.5, 0.9  # least agreement at ``ROUGH``, and at the end
+ROUGHLY_ALIKE = 0.5  # least agreement of most blocks at ``ROUGH``
+ONE_SCENE, ONE_PHOTO = 0.9, 0.955  # and at the end
+COVERED, COVERED_AGREEMENT = 0.3, 0.5  # of one photo, all blocks but this share agree at least so much
 DETAIL = 0.004  # least standard deviation of a block with detail, of brightness 0..1
 FEWEST_BLOCKS = 24  # with detail; with fewer, a picture is too flat to be recognised
 WIDEST_MARGIN = 0.15  # of a side: an even border up to this is not compared
@@ -57,6 +63,14 @@ VARIANTS = [
     *(Variant(mirror, scale, 0.0) for mirror in (1.0, -1.0) for scale in SCALES),
     *(Variant(mirror, 1.0, turn) for mirror in (1.0, -1.0) for turn in (-TURN, TURN)),
 ]
+
+
+class Likeness(IntEnum):
+    """What two pictures have in common: nothing, the ``SCENE`` (most of the detail) or the ``PHOTO`` (nearly all)."""
+
+    NONE = 0
+    SCENE = 1
+    PHOTO = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,37 +137,41 @@ def _without_margins(pixels: np.ndarray) -> slice:
     return slice(first, len(pixels) - last)
 
 
-def same_photo(pictures: Thumbnails, pairs: Sequence[tuple[int, int]]) -> list[bool]:
-    """Of each of ``pairs`` (numbers of ``pictures``), whether both show the same photo; best with a few dozen pairs."""
+def compare(pictures: Thumbnails, pairs: Sequence[tuple[int, int]]) -> list[Likeness]:
+    """What the two of each of ``pairs`` (numbers of ``pictures``) have in common; best with a few dozen pairs."""
     one, other = torch.tensor(pairs).unbind(dim=1)
     firsts, number = one.unique(return_inverse=True)
     variants, spectra = _spectra_of_variants(pictures.take(firsts)), _spectra(pictures.shrunk(COARSE))
     correlation, shifts = _correlate(variants[number], spectra[other])
     best = correlation.topk(PLACES, dim=1)
-    found = torch.zeros(len(one), dtype=torch.bool)
+    found = torch.zeros(len(one), dtype=torch.long)
     for place in range(PLACES):
-        undecided = (~found & (best.values[:, place] > CORRELATED)).nonzero()[:, 0]
+        undecided = ((found < Likeness.PHOTO) & (best.values[:, place] > CORRELATED)).nonzero()[:, 0]
         if len(undecided):
             variant = best.indices[undecided, place]
             guess = _guess(variant, shifts[undecided, variant])
-            found[undecided] = _alike(pictures.take(one[undecided]), pictures.take(other[undecided]), guess)
-    return found.tolist()
+            likeness = _likeness(pictures.take(one[undecided]), pictures.take(other[undecided]), guess)
+            found[undecided] = torch.maximum(found[undecided], likeness)
+    return [Likeness(number) for number in found.tolist()]
 
 
-def _alike(first: Thumbnails, second: Thumbnails, guess: Similarity) -> Tensor:
-    """Do the pictures agree in detail once they lie on top of each other? n booleans."""
-    alike = torch.zeros(len(first.grey), dtype=torch.bool)
+def _likeness(first: Thumbnails, second: Thumbnails, guess: Similarity) -> Tensor:
+    """How far the pictures agree in detail once they lie on top of each other: n values of ``Likeness``."""
+    likeness = torch.zeros(len(first.grey), dtype=torch.long)
     left = torch.arange(len(first.grey))
     for side, steps in LEVELS:
         one, other = first.take(left).shrunk(side), second.take(left).shrunk(side)
         guess = _refined(one, other, guess, steps)
         if side == ROUGH:
-            promising = _agreement(one, other, guess) > ROUGHLY_ALIKE
+            promising = _agreement(one, other, guess).nanmedian(dim=1).values > ROUGHLY_ALIKE
             left, guess = left[promising], guess.take(promising)
             if not len(left):
-                return alike
-    alike[left] = _agreement(first.take(left), second.take(left), guess) > ALIKE
-    return alike
+                return likeness
+    agreement = _agreement(first.take(left), second.take(left), guess)
+    most, all_but_few = agreement.nanquantile(torch.tensor((0.5, COVERED)), dim=1)
+    one_photo = (most > ONE_PHOTO) & (all_but_few > COVERED_AGREEMENT)
+    likeness[left] = (most > ONE_SCENE).long() + one_photo.long()
+    return likeness
 
 
 def _spectra(pictures: Thumbnails) -> Tensor:
@@ -238,7 +256,8 @@ def _refined(first: Thumbnails, second: Thumbnails, guess: Similarity, steps: in
 
 
 def _agreement(first: Thumbnails, second: Thumbnails, places: Similarity) -> Tensor:
-    """The median correlation of the detail of blocks that have any: n numbers up to 1, 0 where there are too few."""
+    """The correlation of the detail of each block that has some: n x blocks, up to 1; NaN elsewhere, and everywhere
+    where there are too few."""
     side = first.grey.shape[-1]
     block, zoom = 16 * side // SIDE, SIDE / side
     moved = _moved(torch.cat((first.grey, first.inside), dim=1), places, zoom)
@@ -250,17 +269,17 @@ def _agreement(first: Thumbnails, second: Thumbnails, places: Similarity) -> Ten
     def band(grey: Tensor) -> Tensor:
         return (_blurred(grey, inside, 1.2) - _blurred(grey, inside, 4.0)) * inside
 
-    share = mean(inside)
-    weight = share.clamp(min=1e-3)
+    overlap = mean(inside)
+    weight = overlap.clamp(min=1e-3)
     ours, theirs = band(moved[:, :1]), band(second.grey)
     our_mean, their_mean = mean(ours) / weight, mean(theirs) / weight
     our_variance = mean(ours**2) / weight - our_mean**2
     their_variance = mean(theirs**2) / weight - their_mean**2
     together = mean(ours * theirs) / weight - our_mean * their_mean
-    detailed = (share > 0.75) & (torch.minimum(our_variance, their_variance) > DETAIL**2)
+    detailed = (overlap > 0.75) & (our_variance * their_variance > DETAIL**4)
     correlation = together / (our_variance * their_variance).clamp(min=1e-12).sqrt()
-    median = torch.where(detailed, correlation, math.nan).flatten(1).nanmedian(dim=1).values
-    return torch.where(detailed.sum((1, 2, 3)) >= FEWEST_BLOCKS, median, 0.0)
+    enough = detailed.sum((1, 2, 3), keepdim=True) >= FEWEST_BLOCKS
+    return torch.where(detailed & enough, correlation, math.nan).flatten(1)
 
 
 def _even_detail(pictures: Thumbnails) -> Tensor:

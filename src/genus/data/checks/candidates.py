@@ -1,15 +1,15 @@
 """Which pairs of pictures are worth a closer look: cheap, and with few copies missed.
 
-Two sources, which miss different things. The difference hash (N. Krawetz, "Kind of Like That", 2013) finds what was
-re-encoded, resized, brightened, made grey or mirrored. Nearest neighbours by the features of a pretrained network find
-what was cropped, turned, framed or written on. Neither decides anything.
+Two sources, which miss different things. The difference hash (see ``facts``) finds what was re-encoded, resized,
+brightened, made grey or mirrored. Nearest neighbours by the features of a pretrained network find what was cropped,
+turned, framed or written on. Neither decides anything.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 Pairs = NDArray[np.int64]
 """m x 2 numbers of pictures, the lower one first, ascending, no pair twice."""
@@ -23,17 +23,12 @@ NEAREST = 3
 LEAST_COSINE, SURELY_NEAR = 0.4, 0.7  # of whitened features
 COMPARED_WITH, STANDS_OUT = 10, 0.15  # a copy is so much nearer than the tenth neighbour, which is just alike
 COMPONENTS = 256  # of the features, that are compared
+NOISE = 1e-3  # of the largest standard deviation: components below are roundings
 EVEN_SHARE = 0.1  # of the largest standard deviation, is added to that of each component
 BANDS, BAND_BITS = 4, 16  # of 64: two hashes within the radius differ in at most one bit of some band
 FLIPS = np.array([0, *(1 << bit for bit in range(BAND_BITS))], np.uint16)
 PAIRS_AT_ONCE = 2**22
 ROWS_AT_ONCE = 1024
-
-
-def difference_hash(image: Image.Image) -> int:
-    """64 bits of a whole RGB picture: in a grid of 8 rows and 9 columns, is a place brighter than that left of it?"""
-    grid = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX))
-    return int.from_bytes(np.packbits(grid[:, 1:] > grid[:, :-1]).tobytes(), "big")
 
 
 def mirrored(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -112,11 +107,23 @@ def pairs_by_features(features: NDArray[np.float32]) -> Pairs:
 def _whitened(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows of length one (or zero), in the main components, all of which count about equally."""
     centred = features - features.mean(axis=0)
-    variances, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64) / len(centred))
-    deviations = np.sqrt(variances[::-1][:COMPONENTS].clip(min=0))
-    scales = deviations + EVEN_SHARE * deviations[0] + np.finfo(np.float32).tiny
-    rows = centred @ (axes[:, ::-1][:, :COMPONENTS] / scales).astype(np.float32)
+    axes, deviations = _main_components(centred)
+    scales = deviations + EVEN_SHARE * deviations.max(initial=0)
+    rows = centred @ (axes / scales).astype(np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(min=np.finfo(np.float32).tiny)
+
+
+def _main_components(centred: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The axes (D x C) along which n x D numbers vary most, and how much (C)."""
+    by_pictures = len(centred) < centred.shape[1]  # then their products are the smaller matrix, with the same variances
+    products = centred @ centred.T if by_pictures else centred.T @ centred
+    variances, vectors = np.linalg.eigh(products.astype(np.float64) / len(centred))
+    deviations = np.sqrt(variances[::-1][:COMPONENTS].clip(min=0))
+    more_than_noise = deviations > NOISE * deviations[0]
+    axes, deviations = vectors[:, ::-1][:, :COMPONENTS][:, more_than_noise], deviations[more_than_noise]
+    if by_pictures:
+        axes = centred.T @ axes / (math.sqrt(len(centred)) * deviations)
+    return axes, deviations
 
 
 def _tidy(pairs: Pairs) -> Pairs:

@@ -3,12 +3,13 @@ framed or written on."""
 
 import functools
 import heapq
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from PIL import Image
 
-from genus.data.checks.alignment import Thumbnails, same_photo, thumbnail
+from genus.data.checks.alignment import Likeness, Thumbnails, compare, thumbnail
 from genus.data.checks.candidates import Pairs
 from genus.data.loader import chunks, in_threads
 from genus.errors import PictureError
@@ -17,13 +18,11 @@ PAIRS_AT_ONCE = 32
 THUMBNAILS_KEPT = 1024  # of 115 KB each
 
 
-def verified_pairs(
-    candidates: Pairs, load: Callable[[int], Image.Image], workers: int
-) -> Iterator[tuple[int, int, bool]]:
-    """Of each pair of ``candidates``, in their order, whether both show the same photo, seen on top of each other.
+def compared(candidates: Pairs, load: Callable[[int], Image.Image], workers: int) -> Iterator[Likeness]:
+    """What the two of each pair of ``candidates`` have in common, seen on top of each other.
 
-    ``load`` gives a whole RGB picture by its number, in one of ``workers`` threads, or raises PictureError: then no
-    pair with it is verified.
+    ``load`` gives a whole RGB picture by its number, in one of ``workers`` threads, or raises PictureError: then it has
+    nothing in common with any.
     """
 
     @functools.lru_cache(THUMBNAILS_KEPT)
@@ -33,24 +32,19 @@ def verified_pairs(
         except PictureError:
             return None
 
-    def look(pairs: Sequence[tuple[int, int]]) -> list[bool]:
+    def look(pairs: Sequence[tuple[int, int]]) -> list[Likeness]:
         found = {number: thumbnail_of(number) for pair in pairs for number in pair}
         seen = {number: picture for number, picture in found.items() if picture}
         place = {number: place for place, number in enumerate(seen)}
         readable = [(first, second) for first, second in pairs if first in seen and second in seen]
         if not readable:
-            return [False] * len(pairs)
-        verdicts = same_photo(
-            Thumbnails.joined(list(seen.values())), [(place[first], place[second]) for first, second in readable]
-        )
-        same = dict(zip(readable, verdicts, strict=True))
-        return [same.get(pair, False) for pair in pairs]
+            return [Likeness.NONE] * len(pairs)
+        placed = [(place[first], place[second]) for first, second in readable]
+        likeness = dict(zip(readable, compare(Thumbnails.joined(list(seen.values())), placed), strict=True))
+        return [likeness.get(pair, Likeness.NONE) for pair in pairs]
 
     pairs = [(first, second) for first, second in candidates.tolist()]
-    for chunk, verdicts in zip(
-        chunks(pairs, PAIRS_AT_ONCE), in_threads(look, chunks(pairs, PAIRS_AT_ONCE), workers), strict=True
-    ):
-        yield from ((*pair, verdict) for pair, verdict in zip(chunk, verdicts, strict=True))
+    return itertools.chain.from_iterable(in_threads(look, chunks(pairs, PAIRS_AT_ONCE), workers))
 
 
 def groups_without_chains(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, ...]]:

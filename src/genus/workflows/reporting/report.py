@@ -2,21 +2,21 @@
 
 import html
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from genus.data.split import Split, label_cautions, leak_cautions
-from genus.errors import listing
+from genus.data.leaks import label_cautions, leak_cautions
+from genus.data.split import Split
 from genus.evaluation.metrics import Evaluation, to_json
 from genus.report.confusion import confusion_csv, confusion_png
 from genus.report.content import ClassRow, Report, ShownLabelError
 from genus.report.figures import curves_png
 from genus.report.page import render
-from genus.report.style import missing_glyphs
 from genus.run import CONFUSION_CSV, CONFUSION_PNG, CURVES_PNG, METRICS, REPORT, Result, Run
 from genus.types import Caution, EpochResult, OnEvent, Part, best_epoch
+from genus.workflows.reporting.findings import shown_findings
 from genus.workflows.reporting.pictures import (
     OF_MISTAKES,
     OF_RIGHT,
@@ -34,9 +34,27 @@ from genus.workflows.reporting.sections import (
     other_data_facts,
     run_facts,
 )
-from genus.workflows.reporting.words import cross_validation, headline, interval, matrix_title, numbers, unknown_share
-from genus.workflows.scoring import Provenance, Scored, UnknownClasses, shift_caution
+from genus.workflows.reporting.words import (
+    careless_split,
+    cross_validation,
+    headline,
+    interval,
+    matrix_title,
+    missing_font,
+    numbers,
+    unknown_share,
+)
+from genus.workflows.scoring import (
+    Provenance,
+    Scored,
+    UnknownClasses,
+    WithoutLeaks,
+    in_words,
+    shift_caution,
+    without_leaks,
+)
 
+SHORTCUT = "shortcut"  # the kind of finding that says that a number will not hold elsewhere
 FEW_TEST, FEW_OF_CLASS = 100, 20
 UNEVEN = 5  # times as many pictures in the largest class as in the smallest
 LABEL_ISSUES = 40
@@ -52,17 +70,22 @@ def write_evaluation(
     cautions: Sequence[str] = (),
     unknown_classes: UnknownClasses | None = None,
     data: Path | None = None,
+    clean: WithoutLeaks | None = None,
+    careless: Mapping[str, Any] | None = None,
 ) -> None:
     """metrics.json (schema 1), and for a test the confusion matrix as confusion.csv and confusion.png.
 
     ``out`` is a folder inside ``run``, or "" for the run itself; ``data`` the place of other pictures than the run's
-    own. Raises MachineError.
+    own; ``clean`` what is left of a test part that leaks, ``careless`` what a random split would have claimed. Raises
+    MachineError.
     """
     metrics = {
         "schema": 1,
         "classes": list(classes),
         "test": to_json(test) if test else None,
         "val": val,
+        "without_leaks": asdict(clean) if clean else None,
+        "careless_split": careless,
         "provenance": asdict(provenance),
         "cautions": list(cautions),
         "unknown_classes": asdict(unknown_classes) if unknown_classes else None,
@@ -76,13 +99,8 @@ def write_evaluation(
 
 def tell_missing_glyphs(classes: Sequence[str], on_event: OnEvent) -> None:
     """Say which class names the pictures cannot show for want of a font."""
-    if names := missing_glyphs(classes):
-        on_event(
-            Caution(
-                f"No installed font has all characters of {listing(names)}: pictures show boxes for them. Install one, "
-                "such as Noto Sans CJK (Debian: apt install fonts-noto-cjk)."
-            )
-        )
+    for told in missing_font(classes):
+        on_event(Caution(told))
 
 
 def write_curves(run: Run, history: Iterable[Result]) -> None:
@@ -110,7 +128,11 @@ def write_report(
     than the run's own. Raises MachineError.
     """
     report = _report(run, scored, split or Split((), 0), cautions, seconds)
-    run.write(f"{out}{REPORT}", render(_of_other_data(report, scored, data, unknown_classes) if data else report))
+    if data:
+        report = _of_other_data(report, scored, data, unknown_classes)
+    elif check := run.check():
+        report = replace(report, findings=shown_findings(check))
+    run.write(f"{out}{REPORT}", render(report))
 
 
 def result_html(folder: Path, sentence: str, cautions: Sequence[str] = ()) -> str:
@@ -151,10 +173,11 @@ def _report(run: Run, scored: Scored, split: Split, cautions: Sequence[str], sec
         cut=_cut(len(pictures), test.n),
         rows=_rows(split, test),
         macro=(interval(test.macro.precision), interval(test.macro.recall), interval(test.macro.f1)),
-        numbers=(*numbers(test), *cross_validation(run)),
+        numbers=(*numbers(test), *careless_split(run), *cross_validation(run)),
         worst=tuple(looked_at[place] for place in worst if place in looked_at),
         least_certain=tuple(looked_at[place] for place in uncertain if place in looked_at and place not in worst),
         charts=tuple(charts(run, answers)),
+        findings=(),
         label_errors=_shown_label_errors(run, answers.root),
         data=tuple(data_facts(run, bundle, split)),
         facts=tuple(run_facts(run, record)),
@@ -163,9 +186,9 @@ def _report(run: Run, scored: Scored, split: Split, cautions: Sequence[str], sec
     )
 
 
-def cautions(scored: Scored, split: Split | None, *, own: bool = True) -> Iterator[str]:
-    """What changes how the accuracy must be read. ``split`` is that of the run, where it is still there; ``own``: is
-    its test part what was tested?"""
+def cautions(scored: Scored, split: Split | None, run: Run | None) -> Iterator[str]:
+    """What changes how the accuracy must be read. ``split`` is that of the run, where it is still there; ``run`` is it
+    where its own test part was tested."""
     split = split or Split((), 0)
     if scored.unread:
         yield scored.unread
@@ -173,11 +196,16 @@ def cautions(scored: Scored, split: Split | None, *, own: bool = True) -> Iterat
         yield f"The numbers are from {scored.evaluation.n} pictures{scored.provenance.claim}."
     if told := shift_caution(scored):
         yield told
-    if own:
+    if run:
         tested = set(scored.subset.paths)
         behind = [member for member in split.pictures if member.part != Part.TEST or member.path in tested]
         yield from leak_cautions(behind)
+        if clean := without_leaks(scored, split):
+            left = in_words(clean.accuracy) + f" on {clean.n} pictures" if clean.accuracy else "not known: none is left"
+            yield f"Without the test pictures that belong to others, {clean.leaked} in all, the accuracy is {left}."
         yield from label_cautions(behind)
+        if check := run.check():
+            yield from (finding.sentence for finding in check.findings if finding.kind == SHORTCUT)
     test = scored.evaluation
     if test.n < FEW_TEST:
         yield f"There are only {test.n} test pictures: the interval is wide."

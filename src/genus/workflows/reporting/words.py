@@ -1,11 +1,13 @@
 """What a report says of a test in words and numbers: its first sentence, the further results."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from genus.errors import listing
 from genus.evaluation.intervals import Estimate
 from genus.evaluation.metrics import Evaluation
 from genus.report.content import Interval
+from genus.report.style import missing_glyphs
 from genus.report.text import of_hundred, of_hundred_between, percent, percent_between
 from genus.run import Run
 from genus.workflows.scoring import Provenance, UnknownClasses
@@ -73,12 +75,27 @@ def unknown_share(found: UnknownClasses | None) -> Facts:
         )
 
 
+def careless_split(run: Run) -> Facts:
+    """What a random split that tears apart what belongs together would have claimed, where that was looked at."""
+    if claim := run.metrics().careless_split:
+        yield "What a split would have claimed that tears apart what belongs together", _percent(claim)
+
+
 def cross_validation(run: Run) -> Facts:
     """What the cross-validation of ``run`` has found, where there was one."""
     if found := run.cross_validation():  # that of an earlier version has no interval
         told = _percent(found.accuracy) if found.accuracy else percent(found.mean)
         folds = f"{told}, folds {percent_between(*found.range)}"
         yield f"Cross-validation, {len(found.accuracies)} folds, features of the pretrained network", folds
+
+
+def missing_font(classes: Sequence[str]) -> Iterator[str]:
+    """A sentence on class names that the pictures cannot show for want of a font; none where they show all."""
+    if names := missing_glyphs(classes):
+        yield (
+            f"No installed font has all characters of {listing(names)}: pictures show boxes for them. Install one, "
+            "such as Noto Sans CJK (Debian: apt install fonts-noto-cjk)."
+        )
 
 
 def interval(estimate: Estimate) -> Interval:

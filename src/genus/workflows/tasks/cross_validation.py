@@ -5,12 +5,14 @@ Never on those of a fine-tuned one: that has seen the labels, also of the pictur
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genus.config import TrainConfig
 from genus.data.folds import assign_folds
+from genus.data.split import SHARE
 from genus.errors import DataError
 from genus.evaluation.intervals import share
 from genus.probabilities import softmax
@@ -22,6 +24,8 @@ from genus.workflows.dataset import Dataset, groups_of
 from genus.workflows.tasks.features import FeaturesOf
 from genus.workflows.tasks.head import fit_like
 from genus.workflows.tasks.out_of_fold import FeatureSet, feature_set, out_of_fold
+
+WORTH_SAYING = 0.02  # share of the pictures that belong to others
 
 
 def cross_validate(
@@ -68,3 +72,31 @@ def _table(
     yield "path", "label", "fold", *classes
     for member, fold, row in zip(data.members, fold_of.tolist(), probabilities, strict=True):
         yield str(member.path), member.label, fold, *(f"{value:.6f}" for value in row)
+
+
+def careless_claim(
+    features_of: FeaturesOf, dataset: Dataset, config: TrainConfig, on_event: OnEvent
+) -> dict[str, Any] | None:
+    """What metrics.json says of a random split that tears apart what belongs together: the accuracy of one more head,
+    tested on as many of the train and validation pictures as the test part has. That part is not opened. None where
+    few pictures belong to others.
+
+    Each picture counts for itself, as a careless tester would count it.
+    """
+    members = dataset.members(Part.TRAIN, Part.VAL)
+    related = sum(bool(member.because) for member in members)
+    if related < WORTH_SAYING * len(members):
+        return None
+    data = feature_set(features_of, members, dataset.classes)
+    order = np.random.default_rng(config.seed).permutation(len(data.labels))
+    fold_of = (order >= round(len(order) * float(SHARE / (1 - SHARE)))).astype(np.int64)
+    classes = len(dataset.classes)
+    logits = out_of_fold(data, fold_of, classes, fit_like(config, classes), on_event, task="careless split", folds=1)
+    claim = share((logits.argmax(axis=1) == data.labels)[fold_of == 0])
+    on_event(
+        Note(
+            f"{related:,} of {len(members):,} pictures belong to others. A random split that tears them apart would "
+            f"have claimed an accuracy of {claim}."
+        )
+    )
+    return asdict(claim)

@@ -140,7 +140,7 @@ def members_in_time(
         return train
 
     def is_missing(member: Member) -> bool:
-        return extractor.wants(bytes.fromhex(member.sha256))
+        return extractor.wants([bytes.fromhex(member.sha256)])[0]
 
     begun, sample = time.monotonic(), list(filter(is_missing, train))[:SAMPLE]
     extractor.rows(sample, "measuring")

@@ -3,15 +3,17 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from genus.config import TrainConfig
-from genus.features.extractor import FeatureExtractor
 from genus.run import Result, Run
 from genus.types import OnEvent, Part
 from genus.workflows.dataset import Dataset
+from genus.workflows.examine import Look, Network, look_at_files
 from genus.workflows.tasks.calibrate import Calibration, calibrate
 from genus.workflows.tasks.compute import Compute
-from genus.workflows.tasks.cross_validation import cross_validate
+from genus.workflows.tasks.cross_validation import careless_claim, cross_validate
 from genus.workflows.tasks.features import FeaturesOf, FeatureSources, features_by, open_features
 from genus.workflows.tasks.fine_tune import fine_tune, recipe_of
 from genus.workflows.tasks.full import full_task
@@ -23,12 +25,14 @@ from genus.workflows.tasks.starting_point import StartingPoint
 @dataclass(frozen=True, slots=True)
 class Learnt:
     """What came of a training, besides the weights: its ``history``, what validation decided, the ``engine`` that
-    computed features, and ``features_of`` pictures by a frozen network, None where the network itself has changed."""
+    computed features, and ``features_of`` pictures by a frozen network, None where the network itself has changed.
+    ``careless`` is what a careless split would have claimed, where that was looked at."""
 
     history: tuple[Result, ...]
     calibration: Calibration
     engine: str
     features_of: FeaturesOf | None
+    careless: dict[str, Any] | None = None
 
 
 class Learner:
@@ -37,22 +41,32 @@ class Learner:
 
     def __init__(
         self, start: StartingPoint, config: TrainConfig, compute: Compute, on_event: OnEvent,
-        sources: FeatureSources | None, activations: FeatureExtractor | None,
+        sources: FeatureSources | None, activations: Network | None,
     ) -> None:  # fmt: skip
         self._start, self._config, self._compute, self._on_event = start, config, compute, on_event
         self._sources, self._activations = sources, activations
 
     @property
-    def consumer(self) -> FeatureExtractor | None:
+    def consumer(self) -> Network | None:
         """Who wants the pixels of every picture while the files are looked at; nobody where time is short."""
         if self._config.minutes:
             return None
         return self._activations or (self._sources.learning if self._sources else None)
 
+    @property
+    def look(self) -> Look:
+        """Looks at every file before anything is learnt."""
+        pretrained = self._sources.learning if self._sources else None
+        compute = self._compute
+        return partial(
+            look_at_files,
+            preprocess=self._start.preprocess, consumer=self.consumer, pretrained=pretrained, workers=compute.workers,
+            on_event=self._on_event,
+        )  # fmt: skip
+
     def learn(self, dataset: Dataset, run: Run) -> Learnt:
         """Train ``start.model`` in place; cross-validate first, where that is asked for."""
         if extractor := self.consumer:
-            extractor.finish()
             run.update_config(engine=extractor.engine_kind)
         if self._config.cv and self._sources:
             cross_validate(self._sources.reference.rows, dataset, self._config, run, self._on_event)
@@ -70,7 +84,10 @@ class Learner:
             sources.reference.rows, model.head, train, dataset, config.max_error, on_event, fit, config.seed
         )
         learn_validation_too(model, extractor, train, dataset, config, history)
-        return Learnt(history, calibration, extractor.engine_kind, sources.reference.rows)
+        careless = None
+        if fit and not dataset.given:
+            careless = careless_claim(sources.reference.rows, dataset, config, on_event)
+        return Learnt(history, calibration, extractor.engine_kind, sources.reference.rows, careless)
 
     def _learn_layers(self, dataset: Dataset, run: Run) -> Learnt:
         start, config, compute, on_event = self._start, self._config, self._compute, self._on_event

