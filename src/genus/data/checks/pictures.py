@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from genus.data.checks.finding import Examined, Finding, Severity
 from genus.data.facts import Facts
+from genus.data.preprocess import seen_share
 from genus.errors import plural
 
 ELONGATED = 2  # times as long as wide: a central square leaves out half
@@ -87,7 +88,8 @@ def cut_off(data: Examined) -> Iterator[Finding]:
     if not elongated.any():
         return
     of_class = [elongated[labels == label].mean() for label in np.unique(labels)]
-    seen = 1 / np.median(ratio[elongated]) * (data.preprocess.size / data.preprocess.scaled_side) ** 2
+    typical = np.flatnonzero(elongated)[np.argsort(ratio[elongated])[np.count_nonzero(elongated) // 2]]
+    seen = seen_share((int(facts["width"][typical]), int(facts["height"][typical])), data.preprocess)
     members = data.paths(elongated)
     count = len(members)
     yield Finding(
