@@ -43,7 +43,7 @@ def classes(data: Examined) -> Iterator[Finding]:
         yield Finding(
             "few pictures",
             "warning",
-            f"{plural(len(few), 'class').replace('classs', 'classes')} with fewer than {FEW} pictures: "
+            f"{len(few):,} {'class' if len(few) == 1 else 'classes'} with fewer than {FEW} pictures: "
             f"{', '.join(few[:5])}{more}.",
             "Add pictures: little can be learnt of them, and less be tested.",
         )

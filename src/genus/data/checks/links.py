@@ -14,6 +14,7 @@ from genus.data.checks.series import series_links
 from genus.data.decode import open_rgb
 from genus.data.groups import Link, Relation
 from genus.data.inspect import Inspection
+from genus.errors import PictureError
 from genus.types import OnEvent, Progress
 
 TASK = "Comparing look-alikes"
@@ -85,5 +86,8 @@ def _equal_pixels(inspection: Inspection, one: int, other: int) -> bool:
     sizes = inspection.facts[["width", "height"]]
     if sizes[one] != sizes[other]:
         return False
-    first, second = (np.asarray(open_rgb(inspection.good[number].picture.path)) for number in (one, other))
+    try:
+        first, second = (np.asarray(open_rgb(inspection.good[number].picture.path)) for number in (one, other))
+    except PictureError:  # gone since they were compared
+        return False
     return np.array_equal(first, second)
